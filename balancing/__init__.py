@@ -1,0 +1,1 @@
+"""Mirror nodes for Django: verified replication and a health-aware balancer."""

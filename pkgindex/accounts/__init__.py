@@ -1,0 +1,1 @@
+"""Who is asking: users, tokens, roles, and what they may do."""

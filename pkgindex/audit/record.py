@@ -1,0 +1,31 @@
+"""The only way an audit row comes to be."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pkgindex.audit.models import AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a user through a token, a password or the admin, or a command of the operator."""
+
+    user_id: int | None
+    label: str
+    ip: str | None = None
+
+
+SYSTEM = Actor(user_id=None, label="system")
+
+
+def record(actor: Actor, action: str, target_type: str, target: str, **detail: Any) -> None:
+    """Write one row in the caller's transaction, so that an act and its record stand or fall together."""
+    AuditEntry.objects.create(
+        actor_id=actor.user_id,
+        actor_label=actor.label[:200],
+        ip=actor.ip,
+        action=action,
+        target_type=target_type,
+        target=target[:400],
+        detail=detail,
+    )

@@ -1,0 +1,1 @@
+"""Bytes by their sha256, stored durably."""

@@ -1,0 +1,1 @@
+"""The catalogue: indexes, projects, releases, files and their journal."""

@@ -1,0 +1,72 @@
+"""The one transaction in which the catalogue changes: journal serial, page versions and audit row together.
+
+Whoever changes the catalogue first takes the journal's single row and keeps it until the commit. So serials are
+committed in order on every database, a check made inside (is the filename free?) still holds at the insert, and two
+writers never meet half-way. Nothing slow belongs inside: hashing, archive checks and storage come before.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from pkgindex.audit.record import Actor, record
+from pkgindex.catalog import versions
+from pkgindex.catalog.models import Index, JournalEntry, JournalHead, Project
+
+
+@dataclass(slots=True)
+class Change:
+    """An open change of one index; `note` everything that clients can see of it."""
+
+    index_id: int
+    index_slug: str
+    actor: Actor
+    serial: int
+    _touched: dict[str, tuple[int, int]] = field(default_factory=dict)  # normalised name -> project id, serial
+
+    def note(self, action: str, project: Project, *, version: str = "", filename: str = "", reason: str = "") -> int:
+        """Give the change its serial, journal it and audit it; returns the serial."""
+        self.serial += 1
+        JournalEntry.objects.create(
+            serial=self.serial,
+            index_id=self.index_id,
+            project_name=project.name,
+            normalized_name=project.normalized_name,
+            version=version,
+            filename=filename,
+            action=action,
+            actor_label=self.actor.label[:200],
+        )
+        target = "/".join(part for part in (self.index_slug, project.normalized_name, filename or version) if part)
+        kind = "file" if filename else "release" if version else "project"
+        record(self.actor, action, kind, target, serial=self.serial, **({"reason": reason} if reason else {}))
+        self._touched[project.normalized_name] = (project.pk, self.serial)
+        return self.serial
+
+    def finish(self) -> None:
+        """Called by `changing` alone, as the last thing before the commit."""
+        if not self._touched:
+            return
+        JournalHead.objects.filter(pk=1).update(serial=self.serial)
+        for project_id, serial in self._touched.values():
+            Project.objects.filter(pk=project_id).update(last_serial=serial)
+        Index.objects.filter(pk=self.index_id).update(last_serial=self.serial)
+        keys = [versions.key(self.index_id), *(versions.key(self.index_id, name) for name in self._touched)]
+        versions.mark_dirty(keys)
+        serial = self.serial
+        transaction.on_commit(lambda: versions.publish(keys, serial))
+
+
+@contextmanager
+def changing(index_id: int, index_slug: str, actor: Actor) -> Iterator[Change]:
+    """Open the transaction, take the journal, and on leaving give every touched page its new version."""
+    with transaction.atomic():
+        head = JournalHead.objects.select_for_update().filter(pk=1).first()
+        if head is None:
+            JournalHead.objects.bulk_create([JournalHead(pk=1)], ignore_conflicts=True)
+            head = JournalHead.objects.select_for_update().get(pk=1)
+        change = Change(index_id, index_slug, actor, head.serial)
+        yield change
+        change.finish()

@@ -1,0 +1,1 @@
+"""The door at /packages/: files and their metadata."""

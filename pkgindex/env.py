@@ -1,0 +1,124 @@
+"""The only reader of the environment: variables in, one frozen value out, every mistake named at once.
+
+A file `pkgindex.env` in the data directory (written by `manage.py up`) supplies what the environment does not, so
+that a command typed in another terminal meets the same database and the same Redis as the running service.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env as Reader
+from environs import EnvError, validate
+
+ROOT = Path(__file__).resolve().parent.parent
+ENV_FILE = "pkgindex.env"
+DEFAULT_REDIS = "redis://127.0.0.1:6379"
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """Everything an operator can set, already typed. Sizes are bytes, times are seconds."""
+
+    data_dir: Path
+    debug: bool
+    secret_key: str
+    secret_key_given: bool
+    allowed_hosts: list[str]
+    public_url: str
+    https_only: bool
+    database: dict[str, Any]
+    cache_url: str
+    broker_url: str
+    blob_storage: dict[str, Any]
+    trusted_proxies: tuple[Network, ...]
+    max_upload_bytes: int
+    log_level: str
+
+
+def data_dir() -> Path:
+    """Where the database, blobs and spool files of a single-machine installation live."""
+    return Path(os.environ.get("PKGINDEX_DATA") or ROOT / "data").resolve()
+
+
+def load() -> Env:
+    """Read and check the environment.
+
+    Raises ImproperlyConfigured with one line for each variable that cannot be used.
+    """
+    home = data_dir()
+    reader = Reader(eager=False)
+    if (home / ENV_FILE).is_file():
+        reader.read_env(str(home / ENV_FILE), recurse=False)
+    redis_url = reader.str("REDIS_URL", DEFAULT_REDIS).rstrip("/")
+    secret = os.environ.get("SECRET_KEY", "")
+    faults: list[str] = []
+    values: dict[str, Any] = {
+        "data_dir": home,
+        "debug": reader.bool("DEBUG", False),
+        "secret_key": secret or secrets.token_urlsafe(48),
+        "secret_key_given": bool(secret),
+        "allowed_hosts": reader.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"]),
+        "public_url": reader.str("PUBLIC_URL", "").rstrip("/"),
+        "https_only": reader.bool("HTTPS_ONLY", False),
+        "cache_url": reader.str("CACHE_URL", f"{redis_url}/1"),
+        "broker_url": reader.str("CELERY_BROKER_URL", f"{redis_url}/0"),
+        "max_upload_bytes": reader.int("MAX_UPLOAD_BYTES", 4 << 30, validate=validate.Range(min=1)),
+        "log_level": reader.str(
+            "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
+        ),
+    }
+    values["database"] = _database(reader.str("DATABASE_URL", f"sqlite:///{home / 'db.sqlite3'}"), faults)
+    values["blob_storage"] = _blob_storage(reader.json("BLOB_STORAGE", None), home)
+    values["trusted_proxies"] = _networks(reader.list("TRUSTED_PROXIES", []), faults)
+    for name in ("cache_url", "broker_url"):
+        if not urlsplit(values[name]).scheme:
+            faults.append(f"{name.upper()}: {values[name]!r} is not a URL such as redis://host:6379/1.")
+    try:
+        reader.seal()
+    except EnvError as error:
+        faults.append(str(error))
+    if faults:
+        raise ImproperlyConfigured("The environment cannot be used:\n  " + "\n  ".join(faults))
+    return Env(**values)
+
+
+def _database(url: str, faults: list[str]) -> dict[str, Any]:
+    try:
+        config = dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
+    except (ValueError, KeyError) as error:
+        faults.append(f"DATABASE_URL: {error}")
+        return {}
+    if config.get("ENGINE") == "django.db.backends.sqlite3":
+        # IMMEDIATE takes the write lock when a transaction begins: a later upgrade from read to write could only
+        # fail, since SQLite does not wait in that case. WAL lets readers go on meanwhile.
+        config["OPTIONS"] = {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=20000;",
+        }
+    return config
+
+
+def _blob_storage(given: Any, home: Path) -> dict[str, Any]:
+    if given:
+        return dict(given)
+    return {"BACKEND": "pkgindex.blobs.store.DurableFileStorage", "OPTIONS": {"location": str(home / "blobs")}}
+
+
+def _networks(given: list[str], faults: list[str]) -> tuple[Network, ...]:
+    networks = []
+    for text in given:
+        try:
+            networks.append(ip_network(text.strip(), strict=False))
+        except ValueError as error:
+            faults.append(f"TRUSTED_PROXIES: {error}")
+    return tuple(networks)

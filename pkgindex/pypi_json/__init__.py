@@ -1,0 +1,1 @@
+"""The door at /pypi/: PyPI's JSON shape."""

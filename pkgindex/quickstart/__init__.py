@@ -1,0 +1,1 @@
+"""Everything one command starts on one machine: `manage.py up`."""

@@ -1,0 +1,1 @@
+"""The door at /simple/: the Simple repository API."""

@@ -1,0 +1,1 @@
+"""The door at /legacy/: the one way a file comes to be."""

@@ -1,0 +1,83 @@
+"""Fixtures for every test: people with fixed parts to play, indexes of each visibility, clean shared memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django_redis import get_redis_connection
+
+from pkgindex import nearcache, shared
+from pkgindex.accounts.models import Role, User
+from pkgindex.accounts.roles import Rank
+from pkgindex.catalog.models import Index
+from tests.support import plugin
+
+
+@pytest.fixture(autouse=True)
+def _clean_shared_memory():
+    """No test sees what another left in Redis or in the process."""
+    if plugin.redis_server.process is None:
+        plugin.redis_server.start()
+    shared.breaker.reset()
+    get_redis_connection("default").flushdb()
+    for cache in nearcache.every:
+        cache.clear_local()
+
+
+@pytest.fixture
+def redis_server():
+    """The test run's Redis, to be stopped and started; it is running again for the next test."""
+    return plugin.redis_server
+
+
+@dataclass
+class People:
+    """Four people of an index: each test about access reads the same."""
+
+    owner: User
+    maintainer: User
+    uploader: User
+    reader: User
+    stranger: User
+
+
+@pytest.fixture
+def index(db) -> Index:
+    """The default index, private."""
+    return Index.objects.create(slug="main", title="Main", is_default=True)
+
+
+@pytest.fixture
+def people(index) -> People:
+    """Owner, maintainer, uploader and reader of the default index, and a stranger with an account and no role."""
+    made = {}
+    for name in ("owner", "maintainer", "uploader", "reader"):
+        made[name] = User.objects.create_user(name, password=f"{name}-password")
+        Role.objects.create(user=made[name], index=index, rank=Rank(name).value)
+    return People(stranger=User.objects.create_user("stranger", password="stranger-password"), **made)
+
+
+@pytest.fixture
+def admin_user(db) -> User:
+    """A superuser."""
+    return User.objects.create_superuser("root", "root@example.org", "root-password")
+
+
+@pytest.fixture
+def basic() -> Callable[[str, str], dict[str, str]]:
+    """Make the header of HTTP Basic authentication for Django's test client."""
+    from base64 import b64encode
+
+    return lambda user, secret: {
+        "HTTP_AUTHORIZATION": "Basic " + b64encode(f"{user}:{secret}".encode()).decode(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def _own_blobs(tmp_path, settings):
+    """Blobs and spool files of a test are its own."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "blobs": {**settings.STORAGES["blobs"], "OPTIONS": {"location": str(tmp_path / "blobs")}},
+    }
+    settings.SPOOL_DIR = tmp_path / "spool"

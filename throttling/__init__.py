@@ -1,0 +1,1 @@
+"""Traffic limits for Django: exact, shared by every host, editable live."""
