@@ -1,0 +1,1 @@
+"""Measurements and large checks; each module runs by itself and says how."""
