@@ -1,0 +1,79 @@
+"""The two-level cache of facts that may be stale by five seconds at most."""
+
+import pytest
+import time_machine
+
+from pkgindex.nearcache import LOCAL_SECONDS, SHARED_SECONDS, NearCache, every
+
+
+@pytest.fixture
+def make():
+    """Caches of one kind, as several processes would each have one."""
+    made: list[NearCache[dict]] = []
+
+    def call(**options) -> NearCache[dict]:
+        made.append(NearCache("test", dump=lambda v: v, restore=lambda v: v, **options))
+        return made[-1]
+
+    yield call
+    for cache in made:
+        every.remove(cache)
+
+
+def test_promise_of_five_seconds():
+    """The two lifetimes add up to what the product promises for a revoked token."""
+    assert LOCAL_SECONDS + SHARED_SECONDS <= 5
+
+
+def test_second_process_finds_what_the_first_loaded(make):
+    """A value is loaded once for all processes."""
+    first, second = make(), make()
+    first.get("k", lambda: {"n": 1})
+
+    assert second.get("k", pytest.fail) == {"n": 1}
+
+
+def test_forgotten_value_is_loaded_again(make):
+    """Forgetting reaches this process and Redis at once."""
+    cache = make()
+    cache.get("k", lambda: {"n": 1})
+    cache.forget("k")
+
+    assert cache.get("k", lambda: {"n": 2}) == {"n": 2}
+
+
+def test_absent_value_is_not_kept(make):
+    """None is not remembered: what appears a moment later is seen."""
+    cache = make()
+    assert cache.get("k", lambda: None) is None
+
+    assert cache.get("k", lambda: {"n": 1}) == {"n": 1}
+
+
+def test_number_of_entries_is_bounded(make):
+    """The oldest entries make room."""
+    cache = make(most=3)
+    for i in range(10):
+        cache.get(str(i), lambda i=i: {"n": i})
+
+    assert len(cache._entries) == 3
+
+
+def test_redis_away_costs_only_the_sharing(make, redis_server):
+    """Without Redis each process loads for itself and nothing fails."""
+    cache = make()
+    redis_server.stop()
+
+    assert cache.get("k", lambda: {"n": 1}) == {"n": 1}
+    assert cache.get("k", pytest.fail) == {"n": 1}
+    cache.forget("k")
+
+
+def test_local_value_ends(make):
+    """After its local lifetime a value is asked for again."""
+    cache = make(shared_seconds=1)
+    with time_machine.travel(1_800_000_000, tick=False) as clock:
+        cache._entries["k"] = (0.0, {"n": 1})  # an entry whose time has passed
+        clock.shift(10)
+
+        assert cache.get("k", lambda: {"n": 2}) == {"n": 2}
