@@ -3,9 +3,6 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from rest_framework import exceptions as rest
-from rest_framework.response import Response
-from rest_framework.views import exception_handler
 
 from pkgindex.errors import AuthenticationRequired, ServiceError
 
@@ -18,6 +15,7 @@ STATUS = {
     "method_not_allowed": 405,
     "not_acceptable": 406,
     "gone": 410,
+    "length_required": 411,
     "too_large": 413,
     "range_not_satisfiable": 416,
     "unavailable": 503,
@@ -68,23 +66,8 @@ def decorate(response: HttpResponse, error: ServiceError) -> HttpResponse:
 
 def reason_phrase(sentence: str) -> str:
     """The sentence as an HTTP/1.1 reason phrase: one line of latin-1, short enough for every proxy."""
-    line = " ".join(sentence.split())[:REASON_LIMIT]
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(sentence.split()))[:REASON_LIMIT]
     return line.encode("latin-1", "replace").decode("latin-1")
-
-
-def rest_exception_handler(exc: Exception, context: dict[str, Any]) -> Response | HttpResponse | None:
-    """DRF's hook: our errors and its own, all as problem details."""
-    if isinstance(exc, ServiceError):
-        return problem(exc)
-    response = exception_handler(exc, context)
-    if response is None:
-        return None
-    code = getattr(exc, "default_code", "error")
-    more = {"errors": exc.detail} if isinstance(exc, rest.ValidationError) else {}
-    detail = "The request is not valid." if more else str(getattr(exc, "detail", exc))
-    response.data = problem_body(code, response.status_code, detail, **more)
-    response.content_type = "application/problem+json"
-    return response
 
 
 def request_wants_json(request: HttpRequest) -> bool:

@@ -8,3 +8,7 @@ class PkgindexConfig(AppConfig):
 
     name = "pkgindex"
     label = "pkgindex"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from pkgindex import checks  # noqa: F401, PLC0415 - importing it registers them

@@ -4,6 +4,7 @@ A file `pkgindex.env` in the data directory (written by `manage.py up`) supplies
 that a command typed in another terminal meets the same database and the same Redis as the running service.
 """
 
+import io
 import os
 import secrets
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from environs import Env as Reader
 from environs import EnvError, validate
 
@@ -56,10 +59,10 @@ def load() -> Env:
     """
     home = data_dir()
     reader = Reader(eager=False)
-    if (home / ENV_FILE).is_file():
+    if read_file(home / ENV_FILE):
         reader.read_env(str(home / ENV_FILE), recurse=False)
     redis_url = reader.str("REDIS_URL", DEFAULT_REDIS).rstrip("/")
-    secret = os.environ.get("SECRET_KEY", "")
+    secret = reader.str("SECRET_KEY", "")
     faults: list[str] = []
     values: dict[str, Any] = {
         "data_dir": home,
@@ -79,9 +82,11 @@ def load() -> Env:
     values["database"] = _database(reader.str("DATABASE_URL", f"sqlite:///{home / 'db.sqlite3'}"), faults)
     values["blob_storage"] = _blob_storage(reader.json("BLOB_STORAGE", None), home)
     values["trusted_proxies"] = _networks(reader.list("TRUSTED_PROXIES", []), faults)
-    for name in ("cache_url", "broker_url"):
-        if not urlsplit(values[name]).scheme:
-            faults.append(f"{name.upper()}: {values[name]!r} is not a URL such as redis://host:6379/1.")
+    faults += [
+        f"{name.upper()}: {values[name]!r} is not a URL such as redis://host:6379/1."
+        for name in ("cache_url", "broker_url")
+        if not urlsplit(values[name]).scheme
+    ]
     try:
         reader.seal()
     except EnvError as error:
@@ -89,6 +94,23 @@ def load() -> Env:
     if faults:
         raise ImproperlyConfigured("The environment cannot be used:\n  " + "\n  ".join(faults))
     return Env(**values)
+
+
+def read_file(path: Path) -> dict[str, str]:
+    """The values of a file of NAME=value lines; empty where there is no such file.
+
+    Raises ImproperlyConfigured where a line means nothing: half of an installation's settings is not a working one.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{path} cannot be read: {error}.") from error
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error or (binding.key and binding.value is None):
+            raise ImproperlyConfigured(f"{path}, line {binding.original.line}: this is not NAME=value.")
+    return {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
 
 
 def _database(url: str, faults: list[str]) -> dict[str, Any]:

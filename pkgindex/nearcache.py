@@ -9,7 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pkgindex import shared
 
@@ -81,4 +81,11 @@ class NearCache(Generic[V]):
             self._entries.clear()
 
 
-every: list[NearCache[Any]] = []
+class Clearable(Protocol):
+    """Anything that keeps facts in this process for a while."""
+
+    def clear_local(self) -> None:
+        """Drop everything this process holds."""
+
+
+every: list[Clearable] = []

@@ -111,6 +111,7 @@ USE_TZ = True
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+SILENCED_SYSTEM_CHECKS = ["security.W008"]  # SECURE_SSL_REDIRECT, for the reason beside it
 SECURE_SSL_REDIRECT = False  # a redirected upload is a lost upload: the proxy in front refuses plain HTTP instead
 SECURE_HSTS_SECONDS = 31_536_000 if ENV.https_only else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = ENV.https_only
@@ -133,7 +134,8 @@ REST_FRAMEWORK = {
         "rest_framework.filters.OrderingFilter",
     ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "pkgindex.answers.rest_exception_handler",
+    "EXCEPTION_HANDLER": "pkgindex.rest_answers.rest_exception_handler",
+    "DEFAULT_PARSER_CLASSES": ["pkgindex.accounts.rest.JSONBody"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -153,12 +155,18 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TIME_LIMIT = 3_600
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_SERIALIZER = "json"
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    # A heartbeat that waited longer than the next one is no news, and must not pile up while no worker runs.
+    "heartbeat": {"task": "pkgindex.heartbeat", "schedule": 5.0, "options": {"expires": 15}},
+}
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"without_readiness": {"()": "pkgindex.probes.WithoutReadiness"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_readiness"]},
+    },
     "root": {"handlers": ["stderr"], "level": ENV.log_level},
 }

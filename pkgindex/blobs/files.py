@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+MODE = 0o644  # a web server in front of us may run as another user; the folders above decide who comes near
+
 
 def sync_directory(directory: Path) -> None:
     """Make the entries of a directory survive a power cut."""
@@ -38,6 +40,7 @@ def write_durably(target: Path, chunks: Iterable[bytes], temporary: Path) -> Non
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
+            os.fchmod(file.fileno(), MODE)
             os.fsync(file.fileno())
         publish(Path(name), target)
     except BaseException:
@@ -55,6 +58,7 @@ def move_durably(source: Path, target: Path, temporary: Path) -> None:
     """Make the file at `source` the one at `target`; `source` is gone afterwards. Copies across file systems."""
     fd = os.open(source, os.O_RDONLY)
     try:
+        os.fchmod(fd, MODE)
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -4,7 +4,9 @@ A publisher first claims the blob's row and only then looks for the bytes; garba
 holds that row and only when the claim is older than its grace time. So bytes cannot vanish under an upload.
 """
 
+import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.utils import timezone
 
-from pkgindex.blobs.files import make_directories, move_durably, write_durably
+from pkgindex.blobs.files import make_directories, move_durably, publish, write_durably
 from pkgindex.blobs.models import Blob
 
 TEMPORARY = "tmp"
+SET_ASIDE = "damaged"
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class DurableFileStorage(FileSystemStorage):
@@ -108,12 +112,51 @@ def remove_bytes(sha256: str) -> None:
     storage().delete(blob_name(sha256))
 
 
-def walk() -> Iterator[tuple[str, int]]:
-    """Every stored blob as (sha256, size in bytes), folder by folder."""
+def replace_bytes(data: bytes, sha256: str) -> None:
+    """Write a small blob again although something lies under its name; for repairs of damaged bytes alone."""
+    claim(sha256, len(data))
+    storage().save(blob_name(sha256), ContentFile(data))
+
+
+def set_aside(sha256: str) -> Path | None:
+    """Move damaged bytes out of the way, so that the same file can be uploaded again; returns their new place.
+
+    None where the storage is not a folder of this machine: nothing is moved then.
+    """
     kept = storage()
-    for first in sorted(kept.listdir("")[0]):
-        if len(first) != 2:
-            continue
-        for second in sorted(kept.listdir(first)[0]):
-            for rest in sorted(kept.listdir(f"{first}/{second}")[1]):
-                yield f"{first}{second}{rest}", kept.size(f"{first}/{second}/{rest}")
+    if not isinstance(kept, DurableFileStorage):
+        return None
+    target = Path(kept.location) / SET_ASIDE / sha256
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    publish(Path(kept.path(blob_name(sha256))), target)
+    return target
+
+
+def modified_at(sha256: str) -> datetime | None:
+    """When the bytes were written; None where they are gone."""
+    try:
+        return storage().get_modified_time(blob_name(sha256))
+    except FileNotFoundError:
+        return None
+
+
+def walk() -> Iterator[tuple[str, int]]:
+    """Every stored blob as (sha256, size in bytes), folder by folder; files of other names are passed over."""
+    kept = storage()
+    for first in _listed(kept, "", folders=True):
+        for second in _listed(kept, first, folders=True) if len(first) == 2 else ():
+            for rest in _listed(kept, f"{first}/{second}", folders=False):
+                sha256 = first + second + rest
+                if not DIGEST.fullmatch(sha256):
+                    continue
+                try:
+                    yield sha256, kept.size(blob_name(sha256))
+                except FileNotFoundError:  # it was collected just now
+                    continue
+
+
+def _listed(kept: Storage, path: str, *, folders: bool) -> list[str]:
+    try:
+        return sorted(kept.listdir(path)[0 if folders else 1])
+    except FileNotFoundError:  # nothing was ever stored here
+        return []

@@ -23,6 +23,7 @@ def url(server) -> str:
             data=form(filename, content, name, version),
             files={"content": (filename, content)},
             auth=server.auth,
+            timeout=60,
         )
         assert answer.status_code == 200, answer.text
     return f"http://__token__:{server.token}@127.0.0.1:{server.port}/simple/"
@@ -81,7 +82,7 @@ def test_uv_locks_and_syncs(server, url, run, tmp_path):
         '[project]\nname = "consumer"\nversion = "0"\nrequires-python = ">=3.11"\ndependencies = ["the-app"]\n'
         f'[[tool.uv.index]]\nname = "ours"\nurl = "{server.url}/simple/"\ndefault = true\n'
     )
-    variables = {"UV_INDEX_OURS_USERNAME": "__token__", "UV_INDEX_OURS_PASSWORD": server.token, "UV_NO_CONFIG": ""}
+    variables = {"UV_INDEX_OURS_USERNAME": "__token__", "UV_INDEX_OURS_PASSWORD": server.token, "UV_NO_CONFIG": "false"}
 
     run("uv", "lock", cwd=project, **variables)
     lock = (project / "uv.lock").read_text()

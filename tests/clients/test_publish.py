@@ -113,7 +113,7 @@ def test_flit_publishes_without_a_part_type(server, run, tmp_path):
 
     run("flit", "publish", "--no-use-vcs", cwd=project, **variables)
 
-    assert listed(server, "by-flit") == {"by_flit-1.0-py3-none-any.whl", "by_flit-1.0.tar.gz"}
+    assert listed(server, "by-flit") == {"by_flit-1.0-py2.py3-none-any.whl", "by_flit-1.0.tar.gz"}
 
 
 def test_hatch_publishes_and_skips_what_it_finds(server, run, write):

@@ -1,0 +1,173 @@
+"""Ways to send a file's bytes. A way is a function from a request and an Asset to a response; `way_for` chooses.
+
+`direct` streams from our own storage: a local file through the server's sendfile, anything else in blocks. `accel`
+leaves the bytes, and with them ranges, to an nginx in front: the setting `ACCEL_REDIRECT_PREFIX` is the internal
+location whose root is the storage's folder, such as `/blobs/`. nginx answers with its own ETag and Last-Modified, and
+of our headers it passes on Cache-Control alone: that location must add nosniff, the policy and Vary itself. What the
+bytes mean and who may have them is settled before.
+"""
+
+import io
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.http import http_date
+
+from pkgindex.answers import plain
+from pkgindex.blobs import store
+from pkgindex.downloads.ranges import RangeNotSatisfiable, Span, requested, still_same
+from pkgindex.errors import ServiceError
+
+BLOCK_BYTES = 256 << 10  # held in memory for each download that sendfile does not serve
+CONTENT_TYPE = "application/octet-stream"
+
+log = logging.getLogger(__name__)
+
+
+class BytesMissing(ServiceError):
+    """The catalogue has the file and the storage does not."""
+
+    code = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """Bytes to deliver: a file or its metadata. `size` is bytes, `modified` seconds since the epoch."""
+
+    sha256: str
+    size: int
+    modified: int
+    is_metadata: bool = False
+
+    @property
+    def etag(self) -> str:
+        """A strong entity tag: the digest says which bytes these are."""
+        return f'"{self.sha256}"'
+
+    @property
+    def last_modified(self) -> str:
+        """As the Last-Modified field has it."""
+        return http_date(self.modified)
+
+
+Way = Callable[[HttpRequest, Asset], HttpResponseBase]
+
+
+def way_for(asset: Asset) -> Way:
+    """How these bytes go out. Metadata is always sent from here: uv does not follow a redirect to part of a file."""
+    return accel if _accel_prefix() and not asset.is_metadata else direct
+
+
+def _accel_prefix() -> str:
+    return str(getattr(settings, "ACCEL_REDIRECT_PREFIX", ""))
+
+
+def accel(_request: HttpRequest, asset: Asset) -> HttpResponse:
+    """Tell nginx which file to send."""
+    response = HttpResponse(content_type=CONTENT_TYPE)
+    response["X-Accel-Redirect"] = _accel_prefix().rstrip("/") + "/" + store.blob_name(asset.sha256)
+    return response
+
+
+def direct(request: HttpRequest, asset: Asset) -> HttpResponseBase:
+    """Send the bytes, or the part that is asked for, from the storage. Raises BytesMissing."""
+    try:
+        span = _span(request, asset)
+    except RangeNotSatisfiable as error:
+        refusal = plain(error)
+        refusal["Content-Range"] = f"bytes */{asset.size}"
+        return refusal
+    part = span or Span(0, asset.size)
+    window = Window(_open(asset), part)
+    response: HttpResponseBase
+    if request.method == "HEAD":
+        window.close()
+        response = HttpResponse(content_type=CONTENT_TYPE)
+    else:
+        response = WindowResponse(window, content_type=CONTENT_TYPE)
+    if span is not None:
+        response.status_code = 206
+        response["Content-Range"] = span.content_range(asset.size)
+    response["Content-Length"] = str(part.length)
+    response["Accept-Ranges"] = "bytes"
+    return response
+
+
+def _span(request: HttpRequest, asset: Asset) -> Span | None:
+    # A range is defined for GET alone; HEAD describes the whole file (RFC 9110 section 14.2).
+    if request.method != "GET":
+        return None
+    if not still_same(request.META.get("HTTP_IF_RANGE"), asset.etag, asset.last_modified):
+        return None
+    return requested(request.META.get("HTTP_RANGE"), asset.size)
+
+
+def _open(asset: Asset) -> Any:
+    """The bytes, checked to be as many as promised: a short file would look like a broken connection."""
+    path = store.local_path(asset.sha256)
+    try:
+        file: Any = io.FileIO(path) if path else store.open_blob(asset.sha256).file
+        size = file.seek(0, io.SEEK_END)
+    except OSError as error:
+        log.error("the bytes of blob %s cannot be read: %s", asset.sha256, error)  # noqa: TRY400 - no trace needed
+        raise BytesMissing("The file is listed but its bytes are not in the storage; tell the operator.") from error
+    if size != asset.size:
+        file.close()
+        log.error("blob %s has %s bytes in the storage, not %s", asset.sha256, size, asset.size)
+        raise BytesMissing("The file is listed but the storage holds other bytes for it; tell the operator.")
+    return file
+
+
+class Window:
+    """A readable part of a file that ends where the part ends.
+
+    A local file shows its descriptor, positioned at the part's start: with the Content-Length that the response
+    states, the server can hand both to sendfile.
+    """
+
+    def __init__(self, file: Any, span: Span) -> None:
+        self._file = file
+        self._left = span.length
+        file.seek(span.start)
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes of what is left of the part."""
+        wanted = self._left if size < 0 else min(size, self._left)
+        data = bytes(self._file.read(wanted)) if wanted else b""
+        self._left -= len(data)
+        return data
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.read(BLOCK_BYTES), b"")
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Position the file; for sendfile, which counts the bytes itself."""
+        return self._file.seek(offset, whence)
+
+    def fileno(self) -> int:
+        """The descriptor of a local file. Raises UnsupportedOperation for any other."""
+        if not isinstance(self._file, io.FileIO):
+            raise io.UnsupportedOperation("fileno")
+        return self._file.fileno()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class WindowResponse(StreamingHttpResponse):
+    """A response that offers its file to `wsgi.file_wrapper`, as Django's handler looks for it.
+
+    Not FileResponse, which adds a Content-Disposition that would override installers' own file names.
+    """
+
+    block_size = BLOCK_BYTES
+
+    def __init__(self, window: Window, *, content_type: str) -> None:
+        super().__init__(window, content_type=content_type)
+        self.file_to_stream = window

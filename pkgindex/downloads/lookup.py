@@ -1,0 +1,119 @@
+"""From a digest and a file name to the file that this caller may read.
+
+Knowing a digest grants nothing: the same bytes can be a file of several indexes, and it is the File rows that decide.
+Rows come from the near cache, so a hit asks no SQL; whoever would be refused by cached rows is judged again by fresh
+ones, so a file can be fetched as soon as its upload was answered. A deleted or quarantined file goes within five
+seconds.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pkgindex.accounts.roles import Action, Place, Verdict, Visibility, Who, decide
+from pkgindex.catalog.indexes import find_index
+from pkgindex.catalog.models import File, ProjectStatus
+from pkgindex.errors import AuthenticationRequired, Forbidden, NotFound
+from pkgindex.nearcache import NearCache
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file of some index with these bytes and this name. Sizes are bytes, `modified` seconds since the epoch."""
+
+    index_id: int
+    slug: str
+    visibility: Visibility
+    project_id: int
+    normalized_name: str
+    quarantined: bool
+    size: int
+    modified: int
+    metadata_sha256: str | None
+    metadata_size: int | None
+
+    @property
+    def place(self) -> Place:
+        """What the decision is about."""
+        return Place(self.index_id, self.visibility, self.project_id, self.normalized_name)
+
+
+Candidates = tuple[Candidate, ...]
+
+
+def _dump(candidates: Candidates) -> list[list[Any]]:
+    names = [field.name for field in fields(Candidate)]
+    return [[getattr(candidate, name) for name in names] for candidate in candidates]
+
+
+def _restore(rows: list[list[Any]]) -> Candidates:
+    return tuple(Candidate(row[0], row[1], Visibility(row[2]), *row[3:]) for row in rows)
+
+
+_files: NearCache[Candidates] = NearCache("file", dump=_dump, restore=_restore)
+
+
+def readable_file(who: Who, sha256: str, filename: str) -> Candidate:
+    """The file as `who` may read it.
+
+    Raises NotFound for what does not exist, is quarantined or may not be seen; AuthenticationRequired where an
+    anonymous caller could see more by saying who they are; Forbidden where a token lacks the scope to read.
+    """
+    cached = _files.get(f"{sha256}:{filename}", lambda: _load(sha256, filename) or None) or ()
+    found = _allowed(who, cached)
+    if found is not None:
+        return found
+    fresh = _load(sha256, filename) if cached else ()
+    found = _allowed(who, fresh)
+    if found is not None:
+        return found
+    raise _refusal(who, fresh, filename)
+
+
+def _load(sha256: str, filename: str) -> Candidates:
+    rows = File.objects.filter(blob_id=sha256, filename=filename).values_list(
+        "index_id",
+        "index__slug",
+        "index__visibility",
+        "release__project_id",
+        "release__project__normalized_name",
+        "release__project__status",
+        "size",
+        "uploaded_at",
+        "metadata_blob_id",
+        "metadata_blob__size",
+    )
+    return tuple(
+        Candidate(
+            *row[:2],
+            Visibility(row[2]),
+            *row[3:5],
+            row[5] == ProjectStatus.QUARANTINED,
+            row[6],
+            int(row[7].timestamp()),
+            *row[8:],
+        )
+        for row in rows.order_by("index_id")
+    )
+
+
+def _allowed(who: Who, candidates: Candidates) -> Candidate | None:
+    """The first that `who` may read; one of a public index before others, since shared caches may keep it."""
+    open_ones = [c for c in candidates if not c.quarantined and decide(who, Action.READ, c.place) is Verdict.ALLOW]
+    return min(open_ones, key=lambda c: c.visibility is not Visibility.PUBLIC, default=None)
+
+
+def _refusal(who: Who, candidates: Candidates, filename: str) -> Exception:
+    verdicts = {decide(who, Action.READ, c.place): c for c in candidates}
+    challenger = verdicts.get(Verdict.CHALLENGE)
+    if challenger is not None or (who.is_anonymous and not candidates and not _default_is_public()):
+        realm = challenger.slug if challenger else "pkgindex"
+        return AuthenticationRequired(f"Authentication is required to read file '{filename}'.", realm=realm)
+    if Verdict.FORBID in verdicts:
+        return Forbidden(f"The token '{who.token_name}' isn't allowed to read. The scope 'read' is needed.")
+    return NotFound(f"There is no file '{filename}' here, or you may not see it.")
+
+
+def _default_is_public() -> bool:
+    """Where it is not, an anonymous caller must not learn from a 404 that a private index lacks a file."""
+    index = find_index()
+    return index is not None and index.visibility is Visibility.PUBLIC

@@ -1,0 +1,135 @@
+"""The legacy upload API: one view at several addresses, because uploaders follow no redirects."""
+
+import json
+import logging
+from http import HTTPStatus
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from pkgindex.accounts.identity import actor_of, identify
+from pkgindex.accounts.permissions import require
+from pkgindex.accounts.roles import ANONYMOUS, Action, Verdict, Who, decide
+from pkgindex.answers import decorate, reason_phrase, request_wants_json, status_of
+from pkgindex.catalog.indexes import find_index
+from pkgindex.catalog.models import Project
+from pkgindex.catalog.names import normalize
+from pkgindex.catalog.policy import IndexView
+from pkgindex.errors import AuthenticationRequired, NotFound, ServiceError
+from pkgindex.upload.errors import InvalidUpload
+from pkgindex.upload.examine import check_early, examine
+from pkgindex.upload.linger import LingeringResponse
+from pkgindex.upload.request import Fields, check_head, read_form
+from pkgindex.upload.services import is_published, publish, require_upload
+from pkgindex.upload.submission import DIGEST_LENGTHS, Submission
+
+# What `Submission.from_fields` wants before it judges; the rest of a form may follow after the file.
+NEEDED = frozenset({":action", "metadata_version", "name", "version", "filetype", "pyversion"})
+
+log = logging.getLogger(__name__)
+
+
+class MethodNotAllowed(ServiceError):
+    """Something other than POST."""
+
+    code = "method_not_allowed"
+
+
+class StorageUnavailable(ServiceError):
+    """Our disk or our database failed; nothing was stored."""
+
+    code = "unavailable"
+
+
+@csrf_exempt
+def upload(request: HttpRequest, slug: str = "") -> HttpResponse:
+    """Take one file for the index `slug`, or for the default index."""
+    try:
+        if request.method != "POST":
+            raise MethodNotAllowed("This is the address for uploads: give it to twine or uv as the repository URL.")
+        _receive(request, slug)
+    except ServiceError as error:
+        return _refusal(request, error)
+    except (OSError, DatabaseError):
+        log.exception("An upload failed in the storage or the database")
+        return _refusal(request, StorageUnavailable("The file could not be stored just now; nothing of it was kept."))
+    return HttpResponse(content_type="text/plain; charset=utf-8")
+
+
+def _receive(request: HttpRequest, slug: str) -> None:
+    who = identify(request)
+    index = _find_index(slug, who)
+    _require_somewhere(who, index)
+    limit = index.policy.max_file_bytes
+    check_head(request, limit)
+    form = read_form(request, limit, lambda fields, filename: _check_early(fields, filename, who, index))
+    try:
+        fields = _with_query(request, form.fields)
+        submission = Submission.from_fields(fields, form.filename)
+        if form.spool is None:
+            raise InvalidUpload("Upload payload does not have a file.")
+        spooled = form.spool.finish()
+        _require_project(who, index, submission.name)
+        if is_published(submission, spooled, index):
+            return
+        distribution = examine(submission, spooled, index.policy)
+        publish(distribution, spooled, index, who, actor_of(request, who))
+    finally:
+        form.discard()
+
+
+def _find_index(slug: str, who: Who) -> IndexView:
+    index = find_index(slug)
+    if index is not None:
+        return index
+    if who is ANONYMOUS:
+        raise AuthenticationRequired(f"Authentication is required to upload to index '{slug}'.", realm=slug)
+    raise NotFound(f"There is no index '{slug}' here, or you may not see it." if slug else "There is no default index.")
+
+
+def _require_somewhere(who: Who, index: IndexView) -> None:
+    """Before the body is read: a right on the index, or on any one project of it."""
+    if decide(who, Action.UPLOAD, index.place) is not Verdict.ALLOW and who.project_ranks:
+        projects = Project.objects.filter(index_id=index.id, pk__in=list(who.project_ranks))
+        for pk, name in projects.values_list("pk", "normalized_name"):
+            if decide(who, Action.UPLOAD, index.project_place(name, pk)) is Verdict.ALLOW:
+                return
+    require(who, Action.UPLOAD, index.place, f"index '{index.slug}'", realm=index.slug)
+
+
+def _require_project(who: Who, index: IndexView, name: str) -> None:
+    project = Project.objects.filter(index_id=index.id, normalized_name=normalize(name)).only("pk").first()
+    require_upload(who, index, name, project.pk if project else None)
+
+
+def _check_early(fields: Fields, filename: str, who: Who, index: IndexView) -> None:
+    """Where the file begins: refuse what can be refused already. Most clients send their fields before the file."""
+    name = next((value.strip() for value in fields.get("name", ())), "")
+    if not name:
+        return
+    _require_project(who, index, name)
+    if fields.keys() >= NEEDED and fields.keys() & DIGEST_LENGTHS.keys():
+        check_early(Submission.from_fields(fields, filename), index.policy)
+
+
+def _with_query(request: HttpRequest, fields: Fields) -> Fields:
+    """The form with `:action` from the query string where only that has it, as PyPI reads it."""
+    action = request.GET.getlist(":action")
+    return {":action": action, **fields} if action else fields
+
+
+def _refusal(request: HttpRequest, error: ServiceError) -> HttpResponse:
+    """The sentence where each client looks for it: the reason phrase, and a body of the kind it asks for."""
+    status, sentence = status_of(error), error.sentence
+    body, kind = sentence, "text/plain; charset=utf-8"
+    if request_wants_json(request):
+        # uv reads the sentence only where the type is exactly this, without a charset.
+        title = HTTPStatus(status).phrase
+        body = json.dumps({"code": f"{status} {sentence}", "message": sentence, "title": title})
+        kind = "application/json"
+    response = LingeringResponse(request, body, content_type=kind, status=status)
+    response.reason_phrase = reason_phrase(sentence)
+    if isinstance(error, MethodNotAllowed):
+        response["Allow"] = "POST"
+    return decorate(response, error)

@@ -1,0 +1,1 @@
+"""One command that starts everything: `manage.py up` and its parts."""
