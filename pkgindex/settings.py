@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from celery.schedules import crontab
+
 from pkgindex import env as _env
 
 ENV = _env.load()
@@ -158,6 +160,8 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # A heartbeat that waited longer than the next one is no news, and must not pile up while no worker runs.
     "heartbeat": {"task": "pkgindex.heartbeat", "schedule": 5.0, "options": {"expires": 15}},
+    "collect blobs": {"task": "blobs.collect", "schedule": crontab(hour="3", minute="17")},
+    "sweep unfinished uploads": {"task": "blobs.sweep", "schedule": crontab(minute="41")},
 }
 
 LOGGING = {
@@ -168,5 +172,7 @@ LOGGING = {
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_readiness"]},
     },
+    # A 401 or a 404 is an installer's daily bread: a log line for each would bury what matters.
+    "loggers": {"django.request": {"level": "ERROR"}},
     "root": {"handlers": ["stderr"], "level": ENV.log_level},
 }

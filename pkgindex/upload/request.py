@@ -94,8 +94,8 @@ def read_form(request: HttpRequest, max_file_bytes: int, early: Early) -> Form:
 
 def _parse(request: HttpRequest, body: "_Body", handler: "_ContentHandler") -> dict[str, list[str]]:
     try:
-        parser = _Parser(request.META, body, [handler], "utf-8")
-        body.boundary = request.content_params["boundary"].encode()
+        parser = _Parser(request.META, body, [handler], "utf-8")  # type: ignore[arg-type] # it only ever calls read
+        body.boundary = (request.content_params or {})["boundary"].encode()
         handler.fields = parser.fields
         parser.parse()
     except (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent) as error:

@@ -119,7 +119,7 @@ def test_deleted_file_goes_within_the_cache_time(client, index, people, basic):
 def test_a_signed_in_browser_may_fetch_what_its_page_links_to(client, index, people):
     """A session counts for downloads as well, so that a link on a project's page works; a stranger's does not."""
     file = add_wheel(index)
-    path = f"/packages/{file_path(file.blob_id, file.filename)}"
+    path = f"/{file_path(file.blob_id, file.filename)}"
 
     client.force_login(people.reader)
     allowed = client.get(path)

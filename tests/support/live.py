@@ -4,14 +4,11 @@ import atexit
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +16,7 @@ import psutil
 import redis
 
 from pkgindex.accounts import tokens
-from tests.support import plugin
+from tests.support import databases, plugin
 from tests.support.servers import ended_environment, free_port, wait_for_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,14 +74,11 @@ class LiveServer:
             "CACHE_URL": shared,
             "CELERY_BROKER_URL": shared,
         }
-        return ended_environment(**own | self.more)
+        return ended_environment(**own | databases.variables(self.directory) | self.more)
 
     def __enter__(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)
-        if "DATABASE_URL" in self.more:
-            _set_up(self.environment)
-        elif not (self.directory / "db.sqlite3").exists():
-            shutil.copy(_template(), self.directory / "db.sqlite3")
+        databases.own_database(self.directory, _set_up)
         client = redis.Redis.from_url(f"{plugin.redis_server.url}/{self.redis_database}")
         client.flushdb()
         client.close()
@@ -160,13 +154,7 @@ class LiveServer:
         return json.loads(done.stdout)
 
 
-def _set_up(environment: dict[str, str]) -> None:
+def _set_up(variables: dict[str, str]) -> None:
+    environment = ended_environment(DJANGO_SETTINGS_MODULE="tests.settings", **variables)
     for arguments in (["migrate", "--verbosity", "0"], ["shell", "--no-imports", "-c", SETTING_UP]):
         subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, check=True, timeout=120)
-
-
-@cache
-def _template() -> Path:
-    home = Path(tempfile.mkdtemp(prefix="template-", dir=plugin.HOME))
-    _set_up(ended_environment(PKGINDEX_DATA=str(home), DJANGO_SETTINGS_MODULE="tests.settings"))
-    return home / "db.sqlite3"

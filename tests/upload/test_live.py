@@ -3,7 +3,6 @@
 import hashlib
 import json
 import random
-import sqlite3
 import threading
 import time
 import zipfile
@@ -16,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.support import databases
 from tests.support.distributions import form, wheel, wheel_members
 from tests.support.live import LiveServer
 from tests.support.uploads import Part, RawUpload, fields_of, multipart
@@ -36,11 +36,8 @@ def send(server: LiveServer, filename: str, content: bytes) -> httpx.Response:
 
 
 def rows(server: LiveServer, query: str) -> list[tuple]:
-    connection = sqlite3.connect(server.directory / "db.sqlite3", timeout=20)
-    try:
+    with databases.connection(server.directory) as connection:
         return connection.execute(query).fetchall()
-    finally:
-        connection.close()
 
 
 def at_once(server: LiveServer, files: list[tuple[str, bytes]]) -> Counter:

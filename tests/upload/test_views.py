@@ -29,7 +29,7 @@ def leftovers(settings) -> list:
     return list(settings.SPOOL_DIR.iterdir()) if settings.SPOOL_DIR.exists() else []
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("address", [*ADDRESSES, "/"])
 def test_wheel_is_published_at_every_address(client, index, uploader, settings, address):
     """A wheel becomes rows and bytes, journalled and audited, at each address and without a redirect."""
     filename, content = wheel("Acme.Tools", "1.0", "Requires-Python: >=3.9", "Summary: Tools.")
