@@ -8,7 +8,7 @@ from django.test import RequestFactory
 from pkgindex.wsgi import application
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", ["a; x*=bogus''y", "a; x*=utf-8''%ff", "multipart/form-data; boundary*=x", "*", ";"])
 def test_strange_content_types_are_no_server_error(kind):
     """Whatever a client writes as the type of its body, the server answers with a status of its own."""
