@@ -14,10 +14,14 @@ def main() -> None:
         sys.exit("pkgindex needs Python 3.11 or newer; this is Python " + found + " (" + sys.executable + ").")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pkgindex.settings")
     try:
+        from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
     except ImportError:
         sys.exit("Django is not installed for " + sys.executable + ". Run `make up`, or activate .venv first.")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))  # written for whoever set the environment: a traceback would hide it
 
 
 if __name__ == "__main__":

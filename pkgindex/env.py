@@ -24,6 +24,16 @@ ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = "pkgindex.env"
 DEFAULT_REDIS = "redis://127.0.0.1:6379"
 
+# A server that is silent or cut off is given up within half a minute (libpq's own defaults are minutes to hours), so
+# that threads do not wait for it and a new connection is tried. Seconds; the last in milliseconds.
+POSTGRES_OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+
 Network = IPv4Network | IPv6Network
 
 
@@ -115,7 +125,7 @@ def read_file(path: Path) -> dict[str, str]:
 
 def _database(url: str, faults: list[str]) -> dict[str, Any]:
     try:
-        config = dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
+        config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
     except (ValueError, KeyError) as error:
         faults.append(f"DATABASE_URL: {error}")
         return {}
@@ -127,6 +137,8 @@ def _database(url: str, faults: list[str]) -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=20000;",
         }
+    elif config.get("ENGINE") == "django.db.backends.postgresql":
+        config["OPTIONS"] = POSTGRES_OPTIONS | config.get("OPTIONS", {})
     return config
 
 

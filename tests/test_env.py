@@ -71,6 +71,17 @@ def test_value_that_cannot_be_used_is_named(home, monkeypatch, name, value):
         env.load()
 
 
+def test_silent_postgresql_is_given_up(home, monkeypatch):
+    """Every connection has time-outs, and what the operator writes into the URL wins."""
+    monkeypatch.setenv("DATABASE_URL", "postgres://u@db.example.org/name?connect_timeout=2&sslmode=require")
+
+    options = env.load().database["OPTIONS"]
+
+    assert int(options["connect_timeout"]) == 2
+    assert options["sslmode"] == "require"
+    assert options["tcp_user_timeout"] == env.POSTGRES_OPTIONS["tcp_user_timeout"]
+
+
 def test_all_mistakes_are_named_at_once(home, monkeypatch):
     """Nobody mends one variable a start."""
     monkeypatch.setenv("LOG_LEVEL", "loud")

@@ -12,6 +12,7 @@ protected-mode yes
 requirepass {password}
 dir {directory}
 daemonize no
+loglevel warning
 save ""
 appendonly yes
 appendfsync everysec

@@ -21,6 +21,8 @@ def test_ctrl_c_ends_everything_and_the_next_start_keeps_all(directory):
     with Service(directory) as first:
         first.wait_ready()
         assert first.stop(signal.SIGINT) == 130
+        assert "Traceback" not in first.log
+        assert first.log.index("worker stopped") < first.log.index("redis stopped")
         assert first.is_gone(1)
     before = json.loads((directory / "credentials.json").read_text())
     environment = (directory / "pkgindex.env").read_text()

@@ -30,9 +30,9 @@ def lock(tmp_path):
     taken.release()
 
 
-def start(lock: SupervisorLock, *command: str) -> "subprocess.Popen[str]":
+def start(lock: SupervisorLock, *command: str, turn: str = guard.FIRST) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-E", "-S", guard.__file__, str(lock.path), GRACE, *command],
+        [sys.executable, "-E", "-S", guard.__file__, str(lock.path), GRACE, turn, *command],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -74,6 +74,26 @@ def test_killed_guard_takes_its_command_along(lock):
 
         psutil.wait_procs([command], timeout=5)
         assert not command.is_running() or command.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("seconds", [0.3, 60])
+def test_last_in_turn_ends_after_the_others(lock, seconds):
+    """What others need until their end is ended after them, and after the grace time however long they take."""
+    slow = (
+        f"import signal, time; signal.signal(signal.SIGTERM, lambda *_: time.sleep({seconds})); "
+        "print('on', flush=True); time.sleep(60)"
+    )
+    with (
+        start(lock, sys.executable, "-c", slow) as needing,
+        start(lock, sys.executable, "-c", SLEEPER, turn=guard.LAST) as needed,
+    ):
+        needing.stdout.readline()
+        command = psutil.Process(int(needed.stdout.readline()))
+        lock.release()
+        time.sleep(0.15)
+        assert command.is_running()
+
+        assert (needing.wait(10), needed.wait(10)) == (0, 0)
 
 
 def test_nothing_starts_once_the_supervisor_is_gone(lock, tmp_path):
