@@ -15,6 +15,11 @@ def listed(server, name: str) -> set[str]:
     return {file["filename"] for file in answer.json()["files"]} if answer.status_code == 200 else set()
 
 
+def unwrapped(done) -> str:
+    """What a client printed, without the line breaks that the width of a terminal put into it."""
+    return " ".join((done.stdout + done.stderr).split())
+
+
 def test_twine_uploads_wheel_and_sdist_and_may_repeat_it(server, run, write):
     """twine stores both kinds, and uploading the same bytes again succeeds (it cannot skip on private indexes)."""
     files = [str(write(wheel("by-twine"))), str(write(sdist("by-twine")))]
@@ -35,7 +40,7 @@ def test_twine_prints_why_other_bytes_are_refused(server, run, write):
 
     done = run("twine", *arguments, fails=True)
 
-    assert "File already exists" in done.stdout + done.stderr
+    assert "File already exists" in unwrapped(done)
 
 
 def test_twine_with_a_wrong_token_is_told_so(server, run, write):
@@ -81,7 +86,7 @@ def test_uv_shows_our_sentence_on_a_refusal(server, run, write):
 
     done = run("uv", *arguments, fails=True)
 
-    assert "File already exists" in done.stderr
+    assert "File already exists" in unwrapped(done)
 
 
 def test_uv_hints_at_the_simple_url(server, run, write):
@@ -145,4 +150,4 @@ def test_poetry_publishes_and_skips_existing(server, run, write, tmp_path):
     done = run("poetry", *arguments, fails=True, **variables)
 
     assert listed(server, "by-poetry") == {"by_poetry-1.0-py3-none-any.whl"}
-    assert "File already exists" in done.stdout + done.stderr
+    assert "File already exists" in unwrapped(done)
