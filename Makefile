@@ -26,15 +26,18 @@ up: $(VENV)/base.stamp ## Install if needed, then run everything on this machine
 venv: $(VENV)/dev.stamp ## Make the virtual environment with everything for development
 
 test: $(VENV)/dev.stamp ## Run every test except the long proofs, in random order
+	@$(BIN)/python -m tests.standalone throttling -n $(TEST_PROCESSES) --dist loadfile -m "not proof"
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not proof" $(ARGS)
 
 proof: $(VENV)/dev.stamp ## Run the proofs that take minutes
+	@$(BIN)/python -m tests.standalone throttling -m proof
 	@$(BIN)/python -m pytest -m proof $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, types, imports, migrations and production settings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy pkgindex throttling balancing
+	DJANGO_SETTINGS_MODULE=pkgindex.settings $(BIN)/mypy pkgindex balancing
+	DJANGO_SETTINGS_MODULE=tests.standalone.throttling_settings $(BIN)/mypy throttling
 	$(BIN)/lint-imports
 	@echo "manage.py makemigrations --check"
 	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run

@@ -1,0 +1,55 @@
+"""One of many processes that hit one limit at once; prints how many calls were admitted.
+
+`python -m tests.throttling.hammer ours|drf REDIS_URL KEY ATTEMPTS SKEW`: waits for a token in the list `go:KEY`.
+"""
+
+import sys
+import time
+
+
+def ours(url, key):
+    import redis
+
+    from throttling.lines import Verb, line_for
+    from throttling.rates import Limit, parse
+    from throttling.stores.redis import RedisStore
+
+    client = redis.Redis.from_url(url)
+    store = RedisStore(lambda: client)
+    line = line_for(Limit("l", parse("100/hour")), key, 1)
+    return lambda: store.decide(Verb.TAKE, [line]).refused_by == 0
+
+
+def drf(url, key):
+    import django
+    from django.conf import settings
+
+    cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}
+    settings.configure(CACHES={"default": cache}, INSTALLED_APPS=[], USE_TZ=True)
+    django.setup()
+    from rest_framework.throttling import SimpleRateThrottle
+
+    class Control(SimpleRateThrottle):
+        rate = "100/hour"
+
+        def get_cache_key(self, request, view):
+            return f"drf-{key}"
+
+    return lambda: Control().allow_request(None, None)
+
+
+def main(kind, url, key, attempts, skew):
+    import redis
+
+    real = time.time
+    if float(skew):
+        time.time = lambda: real() + float(skew)
+    attempt = {"ours": ours, "drf": drf}[kind](url, key)
+    gate = redis.Redis.from_url(url)
+    gate.rpush(f"ready:{key}", 1)
+    gate.blpop([f"go:{key}"], timeout=60)
+    print(sum(attempt() for _ in range(int(attempts))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

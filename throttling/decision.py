@@ -1,0 +1,151 @@
+"""What was decided about one request, for the code that answers it. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from throttling.lines import Answer, Line, Outcome
+from throttling.rates import Limit, Mode, Rate, Strategy, Unit
+
+WARN_AT = 0.8
+
+
+class Charge(NamedTuple):
+    """One line of a call and the limit it comes from; `limit` is None for the line that looks for a ban."""
+
+    line: Line
+    limit: Limit | None
+    subject: str
+    cost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one limit stands after the decision. Times are microseconds."""
+
+    limit: Limit
+    subject: str
+    cost: int
+    outcome: Outcome
+
+    @property
+    def rate(self) -> Rate:
+        """The limit's rate."""
+        return self.limit.rate
+
+    @property
+    def refused(self) -> bool:
+        """True where this limit refused, or in shadow mode would have."""
+        return bool(self.outcome.refused)
+
+    @property
+    def quota(self) -> int:
+        """How much there is at most: what passes from idle."""
+        return self.rate.bucket
+
+    @property
+    def remaining(self) -> int:
+        """How much passes before the limit refuses; 0 means that the next unit is refused."""
+        if self.rate.strategy is Strategy.GCRA:
+            return self.rate.units_in(self.rate.tau + self.rate.max_delay - self.outcome.level)
+        return max(0, self.rate.quota - self.outcome.level)
+
+    @property
+    def used(self) -> int:
+        """How much of the quota is in use."""
+        return max(0, self.quota - min(self.remaining, self.quota))
+
+    @property
+    def more_in(self) -> int | None:
+        """Time until there is more than now; None where waiting does not help."""
+        if self.refused:
+            return self.outcome.wait if self.outcome.wait >= 0 else None
+        if self.rate.strategy is Strategy.GCRA:
+            return min(self.rate.time_of(1), self.outcome.reset)
+        return self.outcome.reset if self.outcome.reset >= 0 else None
+
+    @property
+    def nearly_used(self) -> bool:
+        """True from 80 % on of a quota that people plan with: hours, days, months, bytes kept."""
+        long = self.rate.period == 0 or self.rate.period >= 3_600_000_000 or self.rate.unit is Unit.STORAGE
+        return long and self.used >= WARN_AT * self.quota
+
+    def used_up_in(self, window: int) -> int | None:
+        """Forecast: at the pace of the current window of `window` us, when the quota will be used up; None: not in it.
+
+        Only a calendar quota has a window whose start is known.
+        """
+        elapsed = window - self.outcome.reset
+        if self.rate.strategy is not Strategy.CALENDAR or elapsed <= 0 or self.used == 0:
+            return None
+        left = self.remaining * elapsed // self.used
+        return left if left < self.outcome.reset else None
+
+
+NOTHING = Answer(0, 0, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether the request may go on, and everything that its answer should say.
+
+    `free` marks a caller who is exempt, or a request that no limit applies to.
+    """
+
+    allowed: bool
+    scope: str = ""
+    charges: tuple[Charge, ...] = ()
+    answer: Answer = NOTHING
+    banned_for: int = 0
+    lease: str = ""
+
+    @property
+    def free(self) -> bool:
+        """True where nothing was counted."""
+        return not self.charges
+
+    @property
+    def degraded(self) -> bool:
+        """True where local memory decided because the store is away."""
+        return self.answer.degraded
+
+    @property
+    def delay_us(self) -> int:
+        """How long the caller should sleep before it goes on: the longest delay of the enforcing limits (nginx)."""
+        if not self.allowed:
+            return 0
+        waits = (outcome.wait for charge, outcome in self._pairs() if charge.line.enforce and not outcome.refused)
+        return max(waits, default=0)
+
+    @property
+    def retry_after_us(self) -> int | None:
+        """Time until the same request would pass every limit; None where waiting does not help."""
+        if self.banned_for:
+            return self.banned_for
+        waits = [outcome.wait for charge, outcome in self._pairs() if charge.line.enforce and outcome.refused]
+        return None if min(waits, default=0) < 0 else max(waits, default=0)
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """One result per limit, in the order of the plan."""
+        return tuple(
+            Result(charge.limit, charge.subject, charge.cost, outcome)
+            for charge, outcome in self._pairs()
+            if charge.limit is not None
+        )
+
+    @property
+    def violated(self) -> tuple[Result, ...]:
+        """The enforcing limits that refused."""
+        return tuple(r for r in self.results if r.refused and r.limit.mode is Mode.ENFORCE)
+
+    @property
+    def shadowed(self) -> tuple[Result, ...]:
+        """The limits in shadow mode that would have refused."""
+        return tuple(r for r in self.results if r.refused and r.limit.mode is Mode.SHADOW)
+
+    def _pairs(self) -> Iterator[tuple[Charge, Outcome]]:
+        return zip(self.charges, self.answer.outcomes, strict=False)
+
+
+FREE = Decision(allowed=True)

@@ -1,0 +1,112 @@
+"""Rows compiled into the snapshot that decisions use, and kept at most a second old in every process.
+
+The number in the database is the truth. The store holds the last published version, so that a process asks the
+database only when something changed, when the store does not know, or half a minute has passed.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from throttling import conf, stats, store
+from throttling.models import Assignment, Ban, Exemption, Plan, Revision
+from throttling.rates import Limit
+from throttling.snapshot import Assigned, Exempt, Snapshot
+
+log = logging.getLogger("throttling")
+ASK_DATABASE = 30.0  # seconds
+
+_lock = threading.Lock()
+_snapshot: Snapshot | None = None
+_checked = _confirmed = 0.0
+
+
+def current() -> Snapshot:
+    """The plans in force. A request that finds them old looks once; requests beside it go on with what there is."""
+    now = time.monotonic()
+    if _snapshot is not None and now - _checked < conf.get().plan_seconds:
+        return _snapshot
+    if _snapshot is None:
+        with _lock:
+            return _snapshot or _look(now)
+    if _lock.acquire(blocking=False):
+        try:
+            return _look(now)
+        finally:
+            _lock.release()
+    return _snapshot
+
+
+def reset() -> None:
+    """Forget the snapshot: the next request compiles anew."""
+    global _snapshot  # noqa: PLW0603 - the one picture of this process
+    _snapshot = None
+
+
+def publish() -> None:
+    """Tell every process that the rows have changed; called when the change is committed."""
+    reset()
+    try:
+        store.get().publish_version(_number())
+    except DatabaseError:
+        log.warning("The version of the plans could not be published; others see it within %d s.", ASK_DATABASE)
+
+
+def _look(now: float) -> Snapshot:
+    global _snapshot, _checked, _confirmed  # noqa: PLW0603 - the one picture of this process
+    held = _snapshot or Snapshot()
+    try:
+        published = store.get().read_version()
+        if _snapshot is None or published is None or now - _confirmed > ASK_DATABASE or published != held.version:
+            number = _number()
+            if _snapshot is None or number != held.version:
+                held = compile_rows(number)
+            if published != number:
+                store.get().publish_version(number)
+            _confirmed = now
+    except DatabaseError:
+        # Without the database the last picture stands; without any, nothing is limited.
+        log.exception("The plans cannot be read; going on with the last ones.")
+    _snapshot, _checked = held, now
+    stats.flush(patient=True)
+    return held
+
+
+def _number() -> str:
+    # A savepoint, where a transaction runs: a fault here must not spoil the request's own work.
+    with transaction.atomic():
+        return str(Revision.objects.filter(pk=1).values_list("number", flat=True).first() or 0)
+
+
+def compile_rows(version: str) -> Snapshot:
+    """Read every row in one transaction and make the picture. A row that cannot be used is logged and left out."""
+    with transaction.atomic():
+        rows = list(Plan.objects.prefetch_related("limits"))
+        assignments = list(Assignment.objects.all())
+        exemptions = list(Exemption.objects.all())
+        bans = list(Ban.objects.filter(lifted_at__isnull=True, until__gt=timezone.now()))
+    limits = {plan.pk: tuple(_usable(plan)) for plan in rows}
+    return Snapshot(
+        version,
+        tuple(Assigned(row.subject, row.order, limits[row.plan_id]) for row in assignments),
+        tuple(Exempt(row.subject, frozenset(row.scopes.split()), _end(row.expires_at)) for row in exemptions),
+        {row.subject: row.until.timestamp() for row in sorted(bans, key=lambda row: row.until)},
+        {plan.name: limits[plan.pk] for plan in rows},
+    )
+
+
+def _usable(plan: Plan) -> Iterator[Limit]:
+    for row in plan.limits.all():
+        try:
+            yield row.value()
+        except ValueError:
+            log.exception("The limit %s cannot be used and is left out.", row)
+
+
+def _end(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else float("inf")

@@ -1,0 +1,139 @@
+"""The plans in force as one frozen picture, and which limits of it apply to a caller. Pure.
+
+The most specific subject with a plan decides alone: token, user, groups by their order, networks by their length,
+then `users` or `anon`, then `everyone`. Limits per assignee apply in addition, from every subject that matches.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Any
+
+from throttling.rates import Limit, Per
+from throttling.subjects import Caller, Network, address_key, network_of, safe
+
+APART = frozenset({"breach", "login", "bandwidth"})  # scopes that a limit must name: they are no ordinary requests
+MOST_REMEMBERED = 20_000
+
+Bound = tuple[Limit, str]  # a limit and the subject whose bucket it charges
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A subject's plan."""
+
+    subject: str
+    order: int
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exempt:
+    """A subject that is not limited: in these scopes, or in all; until `until` (seconds since 1970), or for ever."""
+
+    subject: str
+    scopes: frozenset[str] = frozenset()
+    until: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Made by `throttling.plans`; replaced as a whole and never changed, apart from what it remembers of itself."""
+
+    version: str = ""
+    assigned: tuple[Assigned, ...] = ()
+    exempt: tuple[Exempt, ...] = ()
+    bans: Mapping[str, float] = field(default_factory=dict)  # subject -> seconds since 1970
+    plans: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)  # every plan, also those of nobody
+    by_subject: Mapping[str, tuple[Assigned, ...]] = field(init=False)
+    networks: tuple[tuple[Network, str], ...] = field(init=False)
+    prepared: dict[tuple[Caller, str], Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+    _remembered: dict[tuple[Caller, str], tuple[Bound, ...]] = field(init=False, default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        index: dict[str, tuple[Assigned, ...]] = {}
+        for item in self.assigned:
+            index[item.subject] = (*index.get(item.subject, ()), item)
+        subjects = {*index, *self.bans, *(item.subject for item in self.exempt)}
+        nets = [(ip_network(name[4:]), name) for name in subjects if name.startswith("net:")]
+        object.__setattr__(self, "by_subject", index)
+        object.__setattr__(self, "networks", tuple(sorted(nets, key=lambda pair: -pair[0].prefixlen)))
+
+    def subjects_of(self, caller: Caller) -> tuple[str, ...]:
+        """Every key that this picture may know the caller by, the most specific first."""
+        *own, general, everyone = caller.keys()
+        own = [*self._groups_in_order(own[:-1]), own[-1]]  # the last of them is the address
+        place = network_of(caller.address) if self.networks else None
+        nets = [name for net, name in self.networks if place and place.version == net.version and place.subnet_of(net)]  # type: ignore[arg-type] # versions are equal
+        return (*own, *nets, general, everyone)
+
+    def _groups_in_order(self, keys: list[str]) -> list[str]:
+        def rank(key: str) -> tuple[int, int]:
+            if not key.startswith("group:"):
+                return -1, 0
+            return 0, min((item.order for item in self.by_subject.get(key, ())), default=1_000_000)
+
+        return sorted(keys, key=rank)
+
+    def resolve(self, caller: Caller, scope: str) -> tuple[Bound, ...]:
+        """The limits that apply to a caller in a scope, and whose bucket each charges."""
+        wanted = (caller, scope)
+        found = self._remembered.get(wanted)
+        if found is None:
+            found = tuple(self._resolve(caller, scope))
+            if len(self._remembered) >= MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[wanted] = found
+        return found
+
+    def _resolve(self, caller: Caller, scope: str) -> Iterable[Bound]:
+        decided = False
+        for subject in self.subjects_of(caller):
+            limits = [limit for item in self.by_subject.get(subject, ()) for limit in item.limits]
+            for limit in limits:
+                if not _applies(limit, scope):
+                    continue
+                if limit.per is Per.ASSIGNEE:
+                    yield limit, subject
+                elif not decided:
+                    yield limit, _charged(limit, subject, caller)
+            # A plan that says nothing of logins or bandwidth leaves them to a more general one.
+            decided = decided or any(
+                limit.per is not Per.ASSIGNEE and (scope not in APART or scope in limit.scopes) for limit in limits
+            )
+
+    def exempts(self, caller: Caller, scope: str, now: float) -> bool:
+        """True where nothing may limit the caller in this scope; `now` in seconds since 1970."""
+        if not self.exempt:
+            return False
+        names = set(self.subjects_of(caller))
+        return any(
+            item.subject in names and (not item.scopes or scope in item.scopes) and now < item.until
+            for item in self.exempt
+        )
+
+    def banned_until(self, caller: Caller) -> float:
+        """When the latest ban of the caller that the rows tell of ends, in seconds since 1970; 0 for none."""
+        if not self.bans:
+            return 0.0
+        return max((self.bans.get(name, 0.0) for name in self.ban_subjects(caller)), default=0.0)
+
+    def ban_subjects(self, caller: Caller) -> tuple[str, ...]:
+        """The keys whose ban stops this caller: an address's ban does not stop somebody who is known."""
+        if not caller.known:
+            return self.subjects_of(caller)
+        return tuple(name for name in self.subjects_of(caller) if not name.startswith("addr:"))
+
+
+def _applies(limit: Limit, scope: str) -> bool:
+    return scope in limit.scopes if limit.scopes or scope in APART else True
+
+
+def _charged(limit: Limit, subject: str, caller: Caller) -> str:
+    if limit.per is Per.ADDRESS:
+        return address_key(caller.address)
+    if limit.per is Per.TOKEN and caller.token:
+        return f"token:{safe(caller.token)}"
+    if limit.per is Per.CALLER and subject.startswith("token:"):
+        return subject
+    return caller.key

@@ -1,0 +1,1 @@
+"""Where limits are counted: Redis, memory, and Redis with memory behind it."""
