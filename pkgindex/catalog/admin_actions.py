@@ -77,10 +77,16 @@ class OperatedAdmin(admin.ModelAdmin):
     def _may(self, request: HttpRequest, verb: str) -> bool:
         return request.user.has_perm(f"{self.opts.app_label}.{verb}_{self.opts.model_name}")
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Ours alone: Django's own deletion knows no journal."""
-        allowed = self.allowed_operations(request)
-        return {operation.name: (_action(operation), operation.name, operation.label) for operation in allowed}
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.actions = [_action(operation) for operation in self.operations]
+
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
+        """Ours alone: Django's own deletion knows no journal. `action_location` is Django 6.1's."""
+        where = {} if action_location is None else {"action_location": action_location}
+        found = super().get_actions(request, **where)
+        found.pop("delete_selected", None)
+        return found
 
     def allowed_operations(self, request: HttpRequest) -> list[Operation]:
         """The operations for which the user has the permission."""
@@ -114,7 +120,8 @@ def _action(operation: Operation) -> Callable[[Any, HttpRequest, QuerySet[Any]],
         _run(modeladmin, request, operation, rows, form.cleaned_data.get("reason", ""))
         return None
 
-    return act
+    act.__name__ = operation.name
+    return admin.action(permissions=[operation.permission], description=operation.label)(act)
 
 
 def _form(operation: Operation, data: Any) -> forms.Form:

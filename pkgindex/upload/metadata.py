@@ -165,7 +165,7 @@ def _tidy(name: str, value: Any) -> Any:
 
 
 def _metadata_version(fields: dict[str, Any]) -> str:
-    version = fields.get("metadata_version", "")
+    version = str(fields.get("metadata_version", ""))
     if version not in METADATA_VERSIONS:
         raise InvalidCoreMetadata(f"Invalid metadata: {version[:50]!r} is not a valid metadata version.")
     return version

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import redis
+
 from pkgindex.quickstart.redisserver import find_server, write_configuration
 
 PASSWORD = "test"
@@ -52,7 +54,22 @@ class RedisServer:
             self.process = subprocess.Popen([binary, str(conf)], stdout=log, stderr=log)
         atexit.register(self.stop)
         wait_for_port(self.port)
+        self._wait_loaded()
         return self
+
+    def _wait_loaded(self, seconds: float = 15.0) -> None:
+        """It accepts connections while it still reads its data, and answers each with LOADING until it has."""
+        end = time.monotonic() + seconds
+        with redis.Redis.from_url(self.url) as client:
+            while True:
+                try:
+                    client.ping()
+                except redis.BusyLoadingError:
+                    if time.monotonic() > end:
+                        raise
+                    time.sleep(0.02)
+                else:
+                    return
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
