@@ -18,6 +18,7 @@ STATUS = {
     "length_required": 411,
     "too_large": 413,
     "range_not_satisfiable": 416,
+    "too_many_requests": 429,
     "unavailable": 503,
 }
 REASON_LIMIT = 200  # proxies cut a longer reason phrase, some drop the answer

@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from pkgindex.answers import problem
 from pkgindex.errors import NotFound
+from throttling.api import UsageView
 
 
 def nothing(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - every path gets the same answer
@@ -16,6 +17,7 @@ def nothing(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - every path 
 urlpatterns = [
     path("v1/", include("pkgindex.accounts.urls")),
     path("v1/", include("pkgindex.catalog.urls")),
+    path("v1/usage/", UsageView.as_view(), name="api-usage"),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
     re_path(r"", nothing),

@@ -54,6 +54,7 @@ class Env:
     blob_storage: dict[str, Any]
     trusted_proxies: tuple[Network, ...]
     max_upload_bytes: int
+    web_processes: int
     log_level: str
 
 
@@ -85,6 +86,7 @@ def load() -> Env:
         "cache_url": reader.str("CACHE_URL", f"{redis_url}/1"),
         "broker_url": reader.str("CELERY_BROKER_URL", f"{redis_url}/0"),
         "max_upload_bytes": reader.int("MAX_UPLOAD_BYTES", 4 << 30, validate=validate.Range(min=1)),
+        "web_processes": reader.int("WEB_PROCESSES", 2, validate=validate.Range(min=1)),
         "log_level": reader.str(
             "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
         ),

@@ -19,6 +19,7 @@ from pkgindex.catalog.names import is_valid_name
 from pkgindex.catalog.policy import IndexView
 from pkgindex.errors import AuthenticationRequired, InvalidRequest, NotFound, ServiceError
 from pkgindex.nearcache import NearCache
+from pkgindex.throttles import LimitReached
 
 P = ParamSpec("P")
 
@@ -53,6 +54,8 @@ def read_only(
             return view(request, *args, **kwargs)
         except ServiceError as error:
             refusal = plain(error)
+            if isinstance(error, LimitReached):
+                error.decorate(refusal)
             if isinstance(error, MethodNotAllowed):
                 refusal["Allow"] = ", ".join(METHODS)
             return without_body(request, refusal)

@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "pkgindex.blobs",
     "pkgindex.audit",
     "pkgindex.web",
+    "throttling",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -48,6 +49,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "throttling.middleware.RateLimitHeaders",
+    "pkgindex.throttles.Limits",
 ]
 
 TEMPLATES = [
@@ -149,6 +152,22 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+}
+
+THROTTLING: dict[str, Any] = {
+    "CALLER": "pkgindex.throttles.caller_of",
+    "SCOPES": {
+        "index": "pages of the simple API and of PyPI's JSON API",
+        "metadata": ".metadata files",
+        "download": "wheels and sdists",
+        "upload": "uploads",
+        "api": "the REST API",
+        "web": "pages for people and the administration",
+        "login": "wrong passwords and tokens",
+    },
+    "TRUSTED_PROXIES": [str(network) for network in ENV.trusted_proxies],
+    "USAGE_URL": "/api/v1/usage/",
+    "WORKERS": ENV.web_processes,
 }
 
 CELERY_BROKER_URL = ENV.broker_url

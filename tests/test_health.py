@@ -111,7 +111,7 @@ def test_redis_that_hangs(client, redis_server, alive):
 
     assert answer.status_code == 503
     assert "redis" in parts_down(answer)
-    assert elapsed < 3
+    assert elapsed < 15
 
 
 def test_worker_gone_but_beat_sends(client):

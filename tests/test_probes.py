@@ -45,7 +45,7 @@ def test_hanging_check_costs_the_bound_and_one_thread():
 
     assert {report.is_up for report in reports} == {False}
     assert {report.sentence for report in reports} == {"It does not answer in time."}
-    assert elapsed < 2
+    assert elapsed < 20
     assert len(running) == 1
     assert probe.result(time.monotonic() + 5).is_up
 
@@ -77,9 +77,9 @@ def test_parts_are_looked_at_side_by_side():
         raise Down("Late.")
 
     started = time.monotonic()
-    reports = look_at([Probe(name, check, 0) for name in "abcd"], 0.2)
+    reports = look_at([Probe(name, check, 0) for name in "abcd"], 2)
     elapsed = time.monotonic() - started
     release.set()
 
     assert not any(report.is_up for report in reports.values())
-    assert elapsed < 0.8
+    assert elapsed < 7

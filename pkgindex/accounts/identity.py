@@ -53,7 +53,11 @@ def caller(request: HttpRequest) -> Who:
     """
     if "HTTP_AUTHORIZATION" in request.META or settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return identify(request)
-    return whois.who_of_user(request.user) if isinstance(request.user, User) else ANONYMOUS
+    held: Who | None = getattr(request, "session_who", None)  # limits and the view both ask
+    if held is None:
+        held = whois.who_of_user(request.user) if isinstance(request.user, User) else ANONYMOUS
+        request.session_who = held  # type: ignore[attr-defined]  # the request is the place for what holds during it
+    return held
 
 
 def actor_of(request: HttpRequest, who: Who) -> Actor:

@@ -84,6 +84,7 @@ class Who:
     token_index_id: int | None = None
     project_patterns: tuple[str, ...] = ()
     expires_at: float | None = None  # seconds since the epoch
+    group_ids: tuple[int, ...] = ()
     index_ranks: Mapping[int, Rank] = field(default_factory=dict)
     project_ranks: Mapping[int, Rank] = field(default_factory=dict)
 

@@ -10,7 +10,7 @@ from pkgindex.accounts.roles import ALL_SCOPES, Rank, Scope, Who
 
 
 def who_of_user(user: User, token: Token | None = None) -> Who:
-    """The user as a caller, within the limits of `token`; without one, with every scope. One query for the ranks."""
+    """The user as a caller, within the limits of `token`; without one, with every scope. Two queries: ranks, groups."""
     index_ranks, project_ranks = _ranks(user)
     limits: dict[str, Any] = {"scopes": ALL_SCOPES}
     if token is not None:
@@ -27,6 +27,7 @@ def who_of_user(user: User, token: Token | None = None) -> Who:
         username=user.username,
         is_staff=user.is_staff,
         is_superuser=user.is_superuser,
+        group_ids=tuple(user.groups.order_by("pk").values_list("pk", flat=True)),
         index_ranks=index_ranks,
         project_ranks=project_ranks,
         **limits,
@@ -68,6 +69,7 @@ def restore(data: dict[str, Any]) -> Who:
         | {
             "scopes": frozenset(Scope(scope) for scope in data["scopes"]),
             "project_patterns": tuple(data["project_patterns"]),
+            "group_ids": tuple(data["group_ids"]),
             "index_ranks": _restore_ranks(data["index_ranks"]),
             "project_ranks": _restore_ranks(data["project_ranks"]),
         }

@@ -11,6 +11,8 @@ from pkgindex.downloads.delivery import Asset, way_for
 from pkgindex.downloads.lookup import Candidate, readable_file
 from pkgindex.errors import NotFound
 from pkgindex.reading import FILE_POLICY, cache_scope, precondition, read_only
+from pkgindex.throttles import admit
+from throttling.lines import Costs
 
 SHAPE = re.compile(r"\A([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{60})/([^/\x00-\x1f\x7f]{1,300}?)(\.metadata)?\Z")
 YEAR = 31_536_000  # seconds
@@ -25,7 +27,11 @@ def download(request: HttpRequest, path: str) -> HttpResponseBase:
     sha256, filename = shape[1] + shape[2] + shape[3], shape[4]
     file = readable_file(caller(request), sha256, filename)
     asset = _metadata(file, filename) if shape[5] else Asset(sha256, file.size, file.modified)
-    response = precondition(request, asset.etag, asset.modified) or way_for(asset)(request, asset)
+    response: HttpResponseBase | None = precondition(request, asset.etag, asset.modified)
+    if response is None:
+        if request.method == "GET" and not asset.is_metadata:
+            admit(request, "download", Costs(requests=0, size=asset.size))
+        response = way_for(asset)(request, asset)
     return _permanent(response, file, asset)
 
 

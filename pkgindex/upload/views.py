@@ -17,12 +17,14 @@ from pkgindex.catalog.models import Project
 from pkgindex.catalog.names import normalize
 from pkgindex.catalog.policy import IndexView
 from pkgindex.errors import AuthenticationRequired, NotFound, ServiceError
+from pkgindex.throttles import LimitReached, admit
 from pkgindex.upload.errors import InvalidUpload
 from pkgindex.upload.examine import check_early, examine
 from pkgindex.upload.linger import LingeringResponse
 from pkgindex.upload.request import Fields, check_head, read_form
 from pkgindex.upload.services import is_published, publish, require_upload
 from pkgindex.upload.submission import DIGEST_LENGTHS, Submission
+from throttling.lines import Costs
 
 # What `Submission.from_fields` wants before it judges; the rest of a form may follow after the file.
 NEEDED = frozenset({":action", "metadata_version", "name", "version", "filetype", "pyversion"})
@@ -61,6 +63,7 @@ def _receive(request: HttpRequest, slug: str) -> None:
     who = identify(request)
     index = _find_index(slug, who)
     _require_somewhere(who, index)
+    admit(request, "upload", Costs())
     limit = index.policy.max_file_bytes
     check_head(request, limit)
     form = read_form(request, limit, lambda fields, filename: _check_early(fields, filename, who, index))
@@ -132,4 +135,6 @@ def _refusal(request: HttpRequest, error: ServiceError) -> HttpResponse:
     response.reason_phrase = reason_phrase(sentence)
     if isinstance(error, MethodNotAllowed):
         response["Allow"] = "POST"
+    if isinstance(error, LimitReached):
+        error.decorate(response)
     return decorate(response, error)

@@ -157,7 +157,7 @@ def test_use_is_noted_every_five_minutes(issued, django_assert_num_queries):
     assert noted is not None
 
     identity.forget_tokens(token.digest)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         ask(f"Bearer {secret}")
     token.refresh_from_db()
     assert token.last_used_at == noted

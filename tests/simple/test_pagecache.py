@@ -199,7 +199,7 @@ def test_wait_for_a_dead_process_is_bounded(public, monkeypatch):
     built = fetch(page, Encoding.IDENTITY)
 
     assert built is not None
-    assert 0.2 <= time.monotonic() - began < 3
+    assert 0.2 <= time.monotonic() - began < 15
 
 
 def test_older_bytes_are_never_served_for_a_newer_version(client, public):

@@ -66,7 +66,7 @@ def test_silent_client_is_told(pair, monkeypatch):
     began = time.monotonic()
     with pytest.raises(UploadInterrupted, match="Nothing was received for"):
         read_form(request_on(pair[1], len(body)), 1 << 20, lambda _fields, _filename: None)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.usefixtures("dripping")
@@ -79,7 +79,7 @@ def test_dripping_upload_is_cut(pair, monkeypatch):
     began = time.monotonic()
     with pytest.raises(UploadInterrupted, match="or took too long"):
         read_form(request_on(pair[1], 1 << 18), 1 << 20, lambda _fields, _filename: None)
-    assert 0.6 < time.monotonic() - began < 5
+    assert 0.6 < time.monotonic() - began < 20
 
 
 @pytest.mark.django_db(transaction=True)
@@ -89,7 +89,7 @@ def test_dripping_after_a_refusal_is_cut(pair, monkeypatch):
     monkeypatch.setattr(linger, "LINGER_SECONDS", 0.5)
     began = time.monotonic()
     LingeringResponse(request_on(pair[1], 1 << 20), "No.").close()
-    assert 0.4 < time.monotonic() - began < 5
+    assert 0.4 < time.monotonic() - began < 20
 
 
 @pytest.mark.django_db(transaction=True)

@@ -80,6 +80,7 @@ def _require_free(host: str, port: int) -> None:
 def _environment(plan: Plan) -> dict[str, str]:
     """The environment of every part: ours, with the data directory and, beyond loopback, the names of this machine."""
     chosen = os.environ | {"PKGINDEX_DATA": str(plan.directory), "PYTHONUNBUFFERED": "1"}
+    chosen.setdefault("WEB_PROCESSES", str(plan.workers))
     if not chosen.get("ALLOWED_HOSTS") and not _is_loopback(plan.host):
         names = ["127.0.0.1", "localhost", "[::1]", plan.host, socket.gethostname(), socket.getfqdn()]
         chosen["ALLOWED_HOSTS"] = ",".join(dict.fromkeys(names))

@@ -1,0 +1,148 @@
+"""The adapter that joins `throttling` to the index: our scopes, our callers, and where each request is charged.
+
+Every request of a route is one request in the scope of that route. What a plan says about it is decided in one call
+before the view runs, except for uploads: there the door asks, since it owes a client that is busy sending an answer
+that gets through. A challenge and a 304 cost nothing, nor does asking how one stands.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from pkgindex.accounts.credentials import PasswordGiven, parse
+from pkgindex.accounts.identity import caller
+from pkgindex.accounts.roles import ANONYMOUS, Who
+from pkgindex.clientip import client_ip
+from pkgindex.errors import InvalidCredentials, ServiceError
+from throttling import headers, onrequest, responses
+from throttling.decision import Decision
+from throttling.guards import LoginGuard
+from throttling.lines import Costs
+from throttling.subjects import Caller
+
+BY_FIRST_SEGMENT = {"simple": "index", "pypi": "index", "packages": "download", "legacy": "index", "api": "api"}
+FREE = frozenset({"livez", "readyz", "metrics", "static", "robots.txt"})
+USAGE = "/api/v1/usage/"
+LONGEST_WAIT = 60  # seconds: an installer sleeps as long as it is told, so it is told to fail instead
+COSTS_NOTHING = frozenset({304, 401})
+
+View = Callable[[HttpRequest], HttpResponseBase]
+
+
+class LimitReached(ServiceError):
+    """A limit refuses; `decision` says which, `wait` when to come back (seconds), None where waiting does not help."""
+
+    code = "too_many_requests"
+
+    def __init__(self, decision: Decision, wait: int | None) -> None:
+        super().__init__(headers.sentence(decision, wait))
+        self.decision, self.wait = decision, wait
+
+    def decorate(self, response: HttpResponse) -> HttpResponse:
+        """Add Retry-After and the RateLimit fields."""
+        if self.wait is not None:
+            response["Retry-After"] = str(self.wait)
+        return responses.decorate(response, self.decision)
+
+
+def scope_of(method: str, path: str) -> str | None:
+    """The scope that a request belongs to; None for what is never limited."""
+    first, *rest = path.lstrip("/").split("/")
+    if first == "i" and len(rest) > 1:
+        first = rest[1]
+    if first in FREE or path == USAGE:
+        return None
+    if method == "POST" and first in {"", "legacy"}:
+        return "upload"
+    if first == "packages" and path.endswith(".metadata"):
+        return "metadata"
+    return BY_FIRST_SEGMENT.get(first, "web")
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    """The request's sender as limits know them: token, user and groups where the credentials are right."""
+    try:
+        who = caller(request)
+    except InvalidCredentials:
+        who = ANONYMOUS
+    return as_caller(who, client_ip(request))
+
+
+def as_caller(who: Who, address: str) -> Caller:
+    """A `Who` at an address as limits know them."""
+    if who.is_anonymous:
+        return Caller(address=address)
+    token = str(who.token_id) if who.token_id else ""
+    return Caller(str(who.user_id), token, tuple(str(pk) for pk in who.group_ids), address)
+
+
+def admit(request: HttpRequest, scope: str, costs: Costs) -> None:
+    """Charge the request in `scope`, sleeping as long as its limits shape it. Raises LimitReached."""
+    decision = onrequest.decide(request, caller_of(request), scope, costs)
+    if not decision.allowed:
+        jitter = request.method in responses.READS
+        raise LimitReached(decision, headers.retry_after(decision, jitter=jitter, most=LONGEST_WAIT))
+
+
+class Limits:
+    """Django middleware: one decision a request; wrong credentials are counted apart and never lock out right ones."""
+
+    def __init__(self, get_response: View) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """The view's answer, or 429."""
+        scope = scope_of(request.method or "GET", request.path_info)
+        if scope is None:
+            return self._get_response(request)
+        guard = _guard_of_wrong_credentials(request)
+        if guard is not None:
+            refused = _count_failure(request, guard)
+            if refused is not None:
+                return refused
+        if scope != "upload":
+            decision = onrequest.decide(request, caller_of(request), scope, Costs())
+            if not decision.allowed:
+                return responses.refusal(decision, request.method or "GET", most=LONGEST_WAIT)
+        response = _after_sign_in(request, self._get_response(request))
+        if response.status_code in COSTS_NOTHING:
+            onrequest.refund(request)
+        return response
+
+
+def _guard_of_wrong_credentials(request: HttpRequest) -> LoginGuard | None:
+    if "HTTP_AUTHORIZATION" not in request.META:
+        return None
+    try:
+        caller(request)
+    except InvalidCredentials:
+        return LoginGuard(Caller(address=client_ip(request)), _name_in(request.META["HTTP_AUTHORIZATION"]))
+    return None
+
+
+def _name_in(header: str) -> str:
+    try:
+        given = parse(header)
+    except InvalidCredentials:
+        return ""
+    return given.username if isinstance(given, PasswordGiven) else ""
+
+
+def _count_failure(request: HttpRequest, guard: LoginGuard) -> HttpResponseBase | None:
+    """Count one failure; a 429 where there were too many, which tells a guesser nothing about the guess."""
+    decision = guard.failed()
+    return None if decision.allowed else responses.refusal(decision, request.method or "GET", most=LONGEST_WAIT)
+
+
+def _after_sign_in(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Count what the sign-in forms refused: they answer 200 with the form again, and a redirect where it was right."""
+    if request.method != "POST" or not request.path_info.endswith("/login/"):
+        return response
+    name: Any = request.POST.get("username", "")
+    guard = LoginGuard(Caller(address=client_ip(request)), str(name)[:150])
+    if response.status_code == 302:
+        guard.succeeded()
+        return response
+    return (_count_failure(request, guard) or response) if response.status_code == 200 else response
