@@ -8,7 +8,7 @@ that gets through. A challenge and a 304 cost nothing, nor does asking how one s
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from pkgindex.accounts.credentials import PasswordGiven, parse
@@ -16,7 +16,7 @@ from pkgindex.accounts.identity import caller
 from pkgindex.accounts.roles import ANONYMOUS, Who
 from pkgindex.clientip import client_ip
 from pkgindex.errors import InvalidCredentials, ServiceError
-from throttling import headers, onrequest, responses
+from throttling import bandwidth, headers, leases, onrequest, responses
 from throttling.decision import Decision
 from throttling.guards import LoginGuard
 from throttling.lines import Costs
@@ -78,12 +78,50 @@ def as_caller(who: Who, address: str) -> Caller:
     return Caller(str(who.user_id), token, tuple(str(pk) for pk in who.group_ids), address)
 
 
-def admit(request: HttpRequest, scope: str, costs: Costs) -> None:
+def admit(request: HttpRequest, scope: str, costs: Costs) -> Decision:
     """Charge the request in `scope`, sleeping as long as its limits shape it. Raises LimitReached."""
     decision = onrequest.decide(request, caller_of(request), scope, costs)
     if not decision.allowed:
         jitter = request.method in responses.READS
         raise LimitReached(decision, headers.retry_after(decision, jitter=jitter, most=LONGEST_WAIT))
+    return decision
+
+
+def admit_download(request: HttpRequest, size: int) -> Decision:
+    """Charge a file of `size` bytes and take a lease for it; give both to `paced`. Raises LimitReached."""
+    return admit(request, "download", Costs(requests=0, size=size, lease=leases.new()))
+
+
+def paced(request: HttpRequest, response: HttpResponseBase, decision: Decision, size: int) -> HttpResponseBase:
+    """The response of an admitted download, at its caller's pace and with its lease kept while bytes flow.
+
+    Where neither is limited nothing is wrapped, so that the server can still use sendfile. What nginx sends it paces
+    itself, by the caller's rate divided by the downloads that are under way.
+    """
+    if response.status_code >= 400:
+        give_back(request)
+        return response
+    sender = caller_of(request)
+    if not leases.lines(decision) and not bandwidth.limits_of(sender):
+        return response
+    if response.has_header("X-Accel-Redirect"):
+        rate = bandwidth.accel_rate(sender, decision)
+        if rate is not None:
+            response["X-Accel-Limit-Rate"] = str(rate)
+        bandwidth.lease_for_accel(decision, size, rate)
+        return response
+    if isinstance(response, StreamingHttpResponse):
+        chunks: Any = response.streaming_content
+        response.streaming_content = leases.renewing(bandwidth.shaped(chunks, sender), decision)
+        response.file_to_stream = None  # type: ignore[attr-defined]  # else the server sends the file by itself
+    else:
+        leases.release(decision)
+    return response
+
+
+def give_back(request: HttpRequest) -> None:
+    """Undo what the request was charged: nothing of what it asked for was sent."""
+    onrequest.refund(request)
 
 
 class Limits:
@@ -108,7 +146,7 @@ class Limits:
                 return responses.refusal(decision, request.method or "GET", most=LONGEST_WAIT)
         response = _after_sign_in(request, self._get_response(request))
         if response.status_code in COSTS_NOTHING:
-            onrequest.refund(request)
+            give_back(request)
         return response
 
 

@@ -1,5 +1,7 @@
 """Limits on the index's own routes."""
 
+import time
+
 import pytest
 from django.contrib.auth.models import Group
 
@@ -219,3 +221,66 @@ def test_without_plans_nothing_is_counted(client, public):
 
     assert answer.status_code == 200
     assert "RateLimit" not in answer
+
+
+def test_concurrent_downloads_are_leases(client, public, plan):
+    """One download at a time: the second is refused while the first is being read, and served when it has ended."""
+    url = client.get("/simple/acme/", HTTP_ACCEPT=JSON).json()["files"][0]["url"]
+    plan("anon", **{"at-once": {"rate": "1 concurrent", "scopes": "download"}})
+
+    first = client.get(url)
+    chunks = iter(first.streaming_content)
+    head = next(chunks)
+    during = fetch(client, url)
+    rest = b"".join(chunks)
+    first.close()
+    after = client.get(url)
+
+    assert (first.status_code, during.status_code, after.status_code) == (200, 429, 200)
+    assert len(head + rest) == public.files.get().size == len(b"".join(after.streaming_content))
+    after.close()
+
+
+def test_range_that_cannot_be_met_costs_no_bytes_and_keeps_no_lease(client, public, plan):
+    """What is refused gives back its bytes and its lease."""
+    url = client.get("/simple/acme/", HTTP_ACCEPT=JSON).json()["files"][0]["url"]
+    size = public.files.get().size
+    plan(
+        "anon", one={"rate": "1 concurrent", "scopes": "download"}, some={"rate": f"{size}B/day", "scopes": "download"}
+    )
+
+    statuses = [fetch(client, url, HTTP_RANGE="bytes=99999999-").status_code for _ in range(3)]
+
+    assert statuses == [416] * 3
+    answer = client.get(url)
+    assert answer.status_code == 200
+    assert len(b"".join(answer.streaming_content)) == size
+    answer.close()
+
+
+def test_bandwidth_is_shared_by_a_callers_downloads(client, public, plan):
+    """A limit in bytes a second of the scope `bandwidth` slows the stream, and the bytes stay the same."""
+    url = client.get("/simple/acme/", HTTP_ACCEPT=JSON).json()["files"][0]["url"]
+    size = public.files.get().size
+    plan("anon", pace={"rate": f"{size}B/s burst={size // 4}", "scopes": "bandwidth"})
+    began = time.monotonic()
+
+    answer = client.get(url)
+    body = b"".join(answer.streaming_content)
+    answer.close()
+
+    assert len(body) == size
+    assert time.monotonic() - began > 0.5
+
+
+def test_nginx_is_told_the_pace(client, public, plan, settings):
+    """In accel mode the pace stands in X-Accel-Limit-Rate, divided by the downloads that nginx still sends."""
+    url = client.get("/simple/acme/", HTTP_ACCEPT=JSON).json()["files"][0]["url"]
+    settings.ACCEL_REDIRECT_PREFIX = "/blobs/"
+    plan(
+        "anon", pace={"rate": "1000000B/s", "scopes": "bandwidth"}, most={"rate": "9 concurrent", "scopes": "download"}
+    )
+
+    rates = [client.get(url)["X-Accel-Limit-Rate"] for _ in range(2)]
+
+    assert rates == ["1000000", "500000"]

@@ -9,10 +9,9 @@ from pkgindex.accounts.identity import caller
 from pkgindex.accounts.roles import Visibility
 from pkgindex.downloads.delivery import Asset, way_for
 from pkgindex.downloads.lookup import Candidate, readable_file
-from pkgindex.errors import NotFound
+from pkgindex.errors import NotFound, ServiceError
 from pkgindex.reading import FILE_POLICY, cache_scope, precondition, read_only
-from pkgindex.throttles import admit
-from throttling.lines import Costs
+from pkgindex.throttles import admit_download, give_back, paced
 
 SHAPE = re.compile(r"\A([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{60})/([^/\x00-\x1f\x7f]{1,300}?)(\.metadata)?\Z")
 YEAR = 31_536_000  # seconds
@@ -27,12 +26,21 @@ def download(request: HttpRequest, path: str) -> HttpResponseBase:
     sha256, filename = shape[1] + shape[2] + shape[3], shape[4]
     file = readable_file(caller(request), sha256, filename)
     asset = _metadata(file, filename) if shape[5] else Asset(sha256, file.size, file.modified)
-    response: HttpResponseBase | None = precondition(request, asset.etag, asset.modified)
-    if response is None:
-        if request.method == "GET" and not asset.is_metadata:
-            admit(request, "download", Costs(requests=0, size=asset.size))
-        response = way_for(asset)(request, asset)
+    response = precondition(request, asset.etag, asset.modified) or _deliver(request, asset)
     return _permanent(response, file, asset)
+
+
+def _deliver(request: HttpRequest, asset: Asset) -> HttpResponseBase:
+    way = way_for(asset)
+    if request.method != "GET" or asset.is_metadata:
+        return way(request, asset)
+    decision = admit_download(request, asset.size)
+    try:
+        response = way(request, asset)
+    except ServiceError:
+        give_back(request)
+        raise
+    return paced(request, response, decision, asset.size)
 
 
 def _metadata(file: Candidate, filename: str) -> Asset:
