@@ -75,7 +75,7 @@ def as_caller(who: Who, address: str) -> Caller:
     if who.is_anonymous:
         return Caller(address=address)
     token = str(who.token_id) if who.token_id else ""
-    return Caller(str(who.user_id), token, tuple(str(pk) for pk in who.group_ids), address)
+    return Caller(str(who.user_id), token, tuple(map(str, who.group_ids)), address)
 
 
 def admit(request: HttpRequest, scope: str, costs: Costs) -> Decision:
@@ -176,11 +176,11 @@ def _count_failure(request: HttpRequest, guard: LoginGuard) -> HttpResponseBase 
 
 def _after_sign_in(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Count what the sign-in forms refused: they answer 200 with the form again, and a redirect where it was right."""
-    if request.method != "POST" or not request.path_info.endswith("/login/"):
+    if request.method != "POST" or not request.path_info.endswith("/login/") or response.status_code not in {200, 302}:
         return response
     name: Any = request.POST.get("username", "")
     guard = LoginGuard(Caller(address=client_ip(request)), str(name)[:150])
     if response.status_code == 302:
         guard.succeeded()
         return response
-    return (_count_failure(request, guard) or response) if response.status_code == 200 else response
+    return _count_failure(request, guard) or response
