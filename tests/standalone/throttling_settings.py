@@ -2,6 +2,8 @@
 
 import os
 
+import django
+
 SECRET_KEY = "only-for-tests-" + "x" * 50
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
@@ -44,5 +46,9 @@ CACHES = {
     },
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+IN_MEMORY = "django.core.mail.backends.locmem.EmailBackend"
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": IN_MEMORY}}
+else:
+    EMAIL_BACKEND = IN_MEMORY
 STATIC_URL = "static/"
