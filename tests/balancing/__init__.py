@@ -1,0 +1,1 @@
+"""Tests of `balancing`; they use nothing of the product."""
