@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 
 from pkgindex.accounts.credentials import PasswordGiven, parse
 from pkgindex.accounts.identity import caller
-from pkgindex.accounts.roles import ANONYMOUS, Who
+from pkgindex.accounts.roles import Who
 from pkgindex.clientip import client_ip
 from pkgindex.errors import InvalidCredentials, ServiceError
 from throttling import bandwidth, headers, leases, onrequest, responses
@@ -63,11 +63,7 @@ def scope_of(method: str, path: str) -> str | None:
 
 def caller_of(request: HttpRequest) -> Caller:
     """The request's sender as limits know them: token, user and groups where the credentials are right."""
-    try:
-        who = caller(request)
-    except InvalidCredentials:
-        who = ANONYMOUS
-    return as_caller(who, client_ip(request))
+    return _sender(request)[0]
 
 
 def as_caller(who: Who, address: str) -> Caller:
@@ -135,13 +131,13 @@ class Limits:
         scope = scope_of(request.method or "GET", request.path_info)
         if scope is None:
             return self._get_response(request)
-        guard = _guard_of_wrong_credentials(request)
+        sender, guard = _sender(request)
         if guard is not None:
             refused = _count_failure(request, guard)
             if refused is not None:
                 return refused
         if scope != "upload":
-            decision = onrequest.decide(request, caller_of(request), scope, Costs())
+            decision = onrequest.decide(request, sender, scope, Costs())
             if not decision.allowed:
                 return responses.refusal(decision, request.method or "GET", most=LONGEST_WAIT)
         response = _after_sign_in(request, self._get_response(request))
@@ -150,14 +146,14 @@ class Limits:
         return response
 
 
-def _guard_of_wrong_credentials(request: HttpRequest) -> LoginGuard | None:
-    if "HTTP_AUTHORIZATION" not in request.META:
-        return None
+def _sender(request: HttpRequest) -> tuple[Caller, LoginGuard | None]:
+    """Who sends the request, and where the credentials are wrong the guard that counts it."""
+    address = client_ip(request)
     try:
-        caller(request)
+        return as_caller(caller(request), address), None
     except InvalidCredentials:
-        return LoginGuard(Caller(address=client_ip(request)), _name_in(request.META["HTTP_AUTHORIZATION"]))
-    return None
+        anonymous = Caller(address=address)
+        return anonymous, LoginGuard(anonymous, _name_in(request.META.get("HTTP_AUTHORIZATION", "")))
 
 
 def _name_in(header: str) -> str:

@@ -1,0 +1,10 @@
+"""What beat sends."""
+
+from pkgindex.celery import app
+
+
+def test_every_scheduled_task_exists():
+    """A worker knows each task that the schedule names, so nothing is sent to nobody."""
+    app.loader.import_default_modules()
+
+    assert {entry["task"] for entry in app.conf.beat_schedule.values()} <= set(app.tasks)
