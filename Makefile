@@ -27,17 +27,20 @@ venv: $(VENV)/dev.stamp ## Make the virtual environment with everything for deve
 
 test: $(VENV)/dev.stamp ## Run every test except the long proofs, in random order
 	@$(BIN)/python -m tests.standalone throttling -n $(TEST_PROCESSES) --dist loadfile -m "not proof"
+	@$(BIN)/python -m tests.standalone balancing -n $(TEST_PROCESSES) --dist loadfile -m "not proof"
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not proof" $(ARGS)
 
 proof: $(VENV)/dev.stamp ## Run the proofs that take minutes
 	@$(BIN)/python -m tests.standalone throttling -m proof
+	@$(BIN)/python -m tests.standalone balancing -m proof
 	@$(BIN)/python -m pytest -m proof $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, types, imports, migrations and production settings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	DJANGO_SETTINGS_MODULE=pkgindex.settings $(BIN)/mypy pkgindex balancing
+	DJANGO_SETTINGS_MODULE=pkgindex.settings $(BIN)/mypy pkgindex
 	DJANGO_SETTINGS_MODULE=tests.standalone.throttling_settings $(BIN)/mypy throttling
+	DJANGO_SETTINGS_MODULE=tests.standalone.balancing_settings $(BIN)/mypy balancing
 	$(BIN)/lint-imports
 	@echo "manage.py makemigrations --check"
 	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run

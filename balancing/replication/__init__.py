@@ -1,0 +1,1 @@
+"""Copies of files on nodes: which there should be, how they get there, and how they stay true."""

@@ -1,0 +1,6 @@
+"""What other apps may listen to."""
+
+from django.dispatch import Signal
+
+changed = Signal()  # actor, action, target, before, after: a node was changed by somebody
+health_changed = Signal()  # node, before, after: up, down, ejected
