@@ -52,10 +52,10 @@ def read_only(
             if request.method not in METHODS:
                 raise MethodNotAllowed("This is the index for reading; upload to /legacy/.")
             return view(request, *args, **kwargs)
+        except LimitReached as error:
+            return without_body(request, error.answer(request))
         except ServiceError as error:
             refusal = plain(error)
-            if isinstance(error, LimitReached):
-                error.decorate(refusal)
             if isinstance(error, MethodNotAllowed):
                 refusal["Allow"] = ", ".join(METHODS)
             return without_body(request, refusal)

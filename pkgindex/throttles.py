@@ -8,6 +8,7 @@ that gets through. A challenge and a 304 cost nothing, nor does asking how one s
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
@@ -16,10 +17,11 @@ from pkgindex.accounts.identity import caller
 from pkgindex.accounts.roles import Who
 from pkgindex.clientip import client_ip
 from pkgindex.errors import InvalidCredentials, ServiceError
-from throttling import bandwidth, headers, leases, onrequest, responses
+from throttling import bandwidth, headers, leases, onrequest, responses, take
+from throttling import conf as throttling_conf
 from throttling.decision import Decision
 from throttling.guards import LoginGuard
-from throttling.lines import Costs
+from throttling.lines import Beside, Costs
 from throttling.subjects import Caller
 
 BY_FIRST_SEGMENT = {"simple": "index", "pypi": "index", "packages": "download", "legacy": "index", "api": "api"}
@@ -27,6 +29,9 @@ FREE = frozenset({"livez", "readyz", "metrics", "static", "robots.txt"})
 USAGE = "/api/v1/usage/"
 LONGEST_WAIT = 60  # seconds: an installer sleeps as long as it is told, so it is told to fail instead
 COSTS_NOTHING = frozenset({304, 401})
+
+BY_THE_DOOR = frozenset({"index", "upload"})  # these ask when they know what to ask
+PENDING = "limits_pending"
 
 View = Callable[[HttpRequest], HttpResponseBase]
 
@@ -39,6 +44,10 @@ class LimitReached(ServiceError):
     def __init__(self, decision: Decision, wait: int | None) -> None:
         super().__init__(headers.sentence(decision, wait))
         self.decision, self.wait = decision, wait
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        """429 as problem details, as every reader gets it."""
+        return responses.refusal(self.decision, request.method or "GET", most=LONGEST_WAIT)
 
     def decorate(self, response: HttpResponse) -> HttpResponse:
         """Add Retry-After and the RateLimit fields."""
@@ -78,9 +87,24 @@ def admit(request: HttpRequest, scope: str, costs: Costs) -> Decision:
     """Charge the request in `scope`, sleeping as long as its limits shape it. Raises LimitReached."""
     decision = onrequest.decide(request, caller_of(request), scope, costs)
     if not decision.allowed:
-        jitter = request.method in responses.READS
-        raise LimitReached(decision, headers.retry_after(decision, jitter=jitter, most=LONGEST_WAIT))
+        raise _refused(request, decision)
     return decision
+
+
+def admit_page(request: HttpRequest, key: str) -> Beside | None:
+    """Decide a page's request together with reading `key` of the pages' Redis: one round trip for both.
+
+    None where the value was not read, because nothing limits the request or limits have a server of their own. Raises
+    LimitReached.
+    """
+    sender = request.__dict__.pop(PENDING, None)
+    if sender is None:
+        return None
+    beside = key if _one_server() else ""
+    decision = onrequest.decide(request, sender, "index", take.ONE_REQUEST, beside=beside)
+    if not decision.allowed:
+        raise _refused(request, decision)
+    return decision.answer.beside
 
 
 def admit_download(request: HttpRequest, size: int) -> Decision:
@@ -136,14 +160,41 @@ class Limits:
             refused = _count_failure(request, guard)
             if refused is not None:
                 return refused
-        if scope != "upload":
-            decision = onrequest.decide(request, sender, scope, Costs())
-            if not decision.allowed:
-                return responses.refusal(decision, request.method or "GET", most=LONGEST_WAIT)
+        if scope in BY_THE_DOOR:
+            request.__dict__[PENDING] = sender
+        else:
+            refused = _decide(request, sender, scope)
+            if refused is not None:
+                return refused
         response = _after_sign_in(request, self._get_response(request))
         if response.status_code in COSTS_NOTHING:
+            request.__dict__.pop(PENDING, None)
             give_back(request)
+        elif request.__dict__.pop(PENDING, None) is not None and scope == "index":
+            # What has no page, such as a redirect, was answered without asking; it is counted all the same.
+            return _decide(request, sender, scope) or response
         return response
+
+
+def _decide(request: HttpRequest, sender: Caller, scope: str) -> HttpResponse | None:
+    decision = onrequest.decide(request, sender, scope, take.ONE_REQUEST)
+    if decision.allowed:
+        return None
+    return responses.refusal(decision, request.method or "GET", most=LONGEST_WAIT)
+
+
+def _refused(request: HttpRequest, decision: Decision) -> LimitReached:
+    jitter = request.method in responses.READS
+    return LimitReached(decision, headers.retry_after(decision, jitter=jitter, most=LONGEST_WAIT))
+
+
+def _one_server() -> bool:
+    """True where limits and pages are kept by the same Redis."""
+    limits = throttling_conf.get()
+    if limits.store != "redis" or limits.client or limits.cluster:
+        return False
+    caches = settings.CACHES
+    return bool(caches[limits.cache]["LOCATION"] == caches["default"]["LOCATION"])
 
 
 def _sender(request: HttpRequest) -> tuple[Caller, LoginGuard | None]:

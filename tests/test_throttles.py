@@ -104,6 +104,26 @@ def test_each_route_is_limited_in_its_scope(client, public, plan, scope, path):
     assert client.get("/simple/acme/" if scope != "index" else "/p/acme/").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/simple/Acme/", "/simple/acme", "/simple/none-such/", "/pypi/acme/json"])
+def test_answers_that_have_no_page_are_counted_too(client, public, plan, path):
+    """Redirects and 404s cost a request like a page, and the third is refused."""
+    plan("anon", few={"rate": "2/hour", "scopes": "index"})
+
+    statuses = [client.get(path).status_code for _ in range(3)]
+
+    assert statuses[2] == 429
+    assert 429 not in statuses[:2]
+
+
+def test_limits_with_a_redis_of_their_own(client, public, plan, settings, redis_server):
+    """Where limits are kept elsewhere, pages ask two servers, and both say what they should."""
+    settings.CACHES = settings.CACHES | {"limits": settings.CACHES["default"] | {"LOCATION": redis_server.url + "/7"}}
+    settings.THROTTLING = settings.THROTTLING | {"CACHE": "limits"}
+    plan("anon", few={"rate": "2/hour", "scopes": "index"})
+
+    assert [client.get("/simple/acme/").status_code for _ in range(3)] == [200, 200, 429]
+
+
 def test_short_limits_tell_installers_to_come_back_soon(client, public, plan):
     """A limit per second is answered with a whole Retry-After of one to three seconds."""
     plan("anon", pace="1/second")

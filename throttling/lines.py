@@ -66,15 +66,23 @@ class Outcome(NamedTuple):
     reset: int
 
 
+class Beside(NamedTuple):
+    """The value of another key of the same server, read in the round trip of a decision; None where there is none."""
+
+    value: bytes | None
+
+
 class Answer(NamedTuple):
     """What the store says about a call: the first enforcing limit that refused (0: none; 1 is the first), the server's
     time in us, and one outcome per line. `degraded` marks an answer from local memory while the store is away.
+    `beside` is None where no other key was read.
     """  # noqa: D205 - one sentence
 
     refused_by: int
     now: int
     outcomes: tuple[Outcome, ...]
     degraded: bool = False
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True, slots=True)

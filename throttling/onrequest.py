@@ -28,18 +28,19 @@ def decide(
     limits: Sequence[Limit] | None = None,
     *,
     by_response: bool = False,
+    beside: str = "",
 ) -> Decision:
     """Decide one more throttle of the request and sleep as it says.
 
     A refusal gives back what earlier throttles of the request charged, and after one nothing more is charged.
-    `by_response` only looks: the view charges when it has seen the response.
+    `by_response` only looks: the view charges when it has seen the response. `beside` is as in `take.take`.
     """
     held = decisions(request)
     earlier = [decision for decision in held if decision.allowed]
     if len(earlier) < len(held) or by_response:
         decision = take.look(caller, scope, costs, resource=request.path, limits=limits)
     else:
-        decision = take.take(caller, scope, costs, resource=request.path, limits=limits)
+        decision = take.take(caller, scope, costs, resource=request.path, limits=limits, beside=beside)
         if not decision.allowed:
             for one in earlier:
                 take.refund(one)

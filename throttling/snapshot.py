@@ -47,6 +47,7 @@ class Snapshot:
     plans: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)  # every plan, also those of nobody
     by_subject: Mapping[str, tuple[Assigned, ...]] = field(init=False)
     networks: tuple[tuple[Network, str], ...] = field(init=False)
+    per_resource: bool = field(init=False)  # True where any limit looks at the URL
     prepared: dict[tuple[Caller, str], Any] = field(init=False, default_factory=dict, repr=False, compare=False)
     _remembered: dict[tuple[Caller, str], tuple[Bound, ...]] = field(init=False, default_factory=dict, repr=False)
 
@@ -57,6 +58,8 @@ class Snapshot:
         subjects = {*index, *self.bans, *(item.subject for item in self.exempt)}
         nets = [(ip_network(name[4:]), name) for name in subjects if name.startswith("net:")]
         object.__setattr__(self, "by_subject", index)
+        every = (limit for item in self.assigned for limit in item.limits)
+        object.__setattr__(self, "per_resource", any(limit.per_resource for limit in every))
         object.__setattr__(self, "networks", tuple(sorted(nets, key=lambda pair: -pair[0].prefixlen)))
 
     def subjects_of(self, caller: Caller) -> tuple[str, ...]:

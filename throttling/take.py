@@ -28,13 +28,15 @@ def take(
     *,
     resource: str = "",
     limits: Sequence[Limit] | None = None,
+    beside: str = "",
 ) -> Decision:
     """Charge every limit that applies, or none, and say which it was.
 
-    `resource` is the URL for limits per resource. `limits` replaces the caller's plan. The caller of this function
-    sleeps `delay_us` before it goes on.
+    `resource` is the URL for limits per resource. `limits` replaces the caller's plan. `beside` is a key to read from
+    the store's server in the same round trip, found in `decision.answer.beside` where that was possible. The caller
+    of this function sleeps `delay_us` before it goes on.
     """
-    decision = _guarded(Verb.TAKE, caller, scope, costs, resource, limits)
+    decision = _guarded(Verb.TAKE, caller, scope, costs, resource, limits, beside)
     if decision.charges or decision.banned_for:
         _follow_up(caller, decision)
     return decision
@@ -102,10 +104,16 @@ def standing(bound: Sequence[Bound]) -> tuple[Result, ...]:
 
 
 def _guarded(
-    verb: Verb, caller: Caller, scope: str, costs: Costs, resource: str, limits: Sequence[Limit] | None
+    verb: Verb,
+    caller: Caller,
+    scope: str,
+    costs: Costs,
+    resource: str,
+    limits: Sequence[Limit] | None,
+    beside: str = "",
 ) -> Decision:
     try:
-        return _decide(verb, caller, scope, costs, resource, limits)
+        return _decide(verb, caller, scope, costs, resource, limits, beside)
     except Exception:
         # A fault of the limiter must not become a fault of the service; a guard stays shut.
         log.exception("no limit could be decided for %s in %s", caller.key, scope)
@@ -113,7 +121,13 @@ def _guarded(
 
 
 def _decide(
-    verb: Verb, caller: Caller, scope: str, costs: Costs, resource: str, limits: Sequence[Limit] | None
+    verb: Verb,
+    caller: Caller,
+    scope: str,
+    costs: Costs,
+    resource: str,
+    limits: Sequence[Limit] | None,
+    beside: str,
 ) -> Decision:
     snapshot = plans.current()
     if snapshot.exempt and snapshot.exempts(caller, scope, time.time()):
@@ -125,7 +139,7 @@ def _decide(
     charges, lines = _charges(snapshot, caller, scope, costs, resource, limits)
     if not charges:
         return Decision(True, scope)
-    answer = store.get().decide(verb, lines)
+    answer = store.get().decide(verb, lines, beside=beside)
     if not answer.refused_by:
         return Decision(True, scope, charges, answer, lease=costs.lease)
     first = charges[answer.refused_by - 1]
@@ -139,7 +153,7 @@ def _charges(
     if limits is not None:
         bound: Sequence[Bound] = [(limit, subject_of(limit, caller)) for limit in limits]
         return _make_charges(caller, costs, resource, bound)
-    if costs is not ONE_REQUEST or resource:
+    if costs is not ONE_REQUEST or (resource and snapshot.per_resource):
         return _make_charges(caller, costs, resource, snapshot.resolve(caller, scope))
     # The plain request of a caller is always the same charge: it is made once per snapshot.
     held: Prepared | None = snapshot.prepared.get((caller, scope))

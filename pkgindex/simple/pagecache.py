@@ -18,9 +18,9 @@ A reader uses the bytes only where `version` is not below the newest version, so
 change that was answered. One hash holds one version and a new one replaces it: however often a page changes, it
 takes the room of one page. The entity tag on the wire is the digest, then `-gz` or `-zstd` for the codings.
 
-A hit costs one round trip (the version) and no SQL. On a miss one thread of one process builds, under a lock in the
-process and `page:l:…` (SET NX PX) among processes; the others wait a bounded time for its bytes, then build
-themselves. Without Redis the version comes from SQL and the bytes from this process.
+A hit costs one round trip (the version, and what limits say, together) and no SQL. On a miss one thread of one process
+builds, under a lock in the process and `page:l:…` (SET NX PX) among processes; the others wait a bounded time for its
+bytes, then build themselves. Without Redis the version comes from SQL and the bytes from this process.
 """
 
 import gzip
@@ -39,6 +39,7 @@ from pkgindex.simple import source
 from pkgindex.simple.lru import Flights, PageLru, Ready
 from pkgindex.simple.negotiate import Encoding
 from pkgindex.simple.serialize import Format, serialize
+from throttling.lines import Beside
 
 KEEP_SECONDS = 3_600
 LOCAL_BYTES = 64 << 20
@@ -72,22 +73,30 @@ class PageKey:
         return f"page:b:{self.index_id}:{self.name}:{self.format.value}{end}"
 
     @property
+    def version_key(self) -> str:
+        """What says which version is the newest."""
+        return versions.key(self.index_id, self.name)
+
+    @property
     def lock_key(self) -> str:
         """Held by the process that builds."""
         return self.bytes_key.replace("page:b:", "page:l:", 1)
 
 
-def fetch(page: PageKey, encoding: Encoding) -> Ready | None:
-    """The newest page in that coding; None where there is no such project. Works, slower, without Redis."""
-    version = _newest(page)
+def fetch(page: PageKey, encoding: Encoding, held: Beside | None = None) -> Ready | None:
+    """The newest page in that coding; None where there is no such project. Works, slower, without Redis.
+
+    `held` is what the page's version key holds, where the caller has just read it.
+    """
+    version = _newest(page, held)
     if version is None:
         return None
     return local.get((page, encoding), version) or _shared(page, encoding, version) or _build(page, encoding, version)
 
 
-def _newest(page: PageKey) -> int | None:
-    key = versions.key(page.index_id, page.name)
-    raw = shared.attempt(lambda redis: redis.get(key), None)
+def _newest(page: PageKey, held: Beside | None) -> int | None:
+    key = page.version_key
+    raw = held.value if held else shared.attempt(lambda redis: redis.get(key), None)
     version = versions.parse(raw)
     if version == ABSENT:
         return None

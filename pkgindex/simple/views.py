@@ -18,6 +18,7 @@ from pkgindex.reading import (
 from pkgindex.simple.negotiate import OFFERS, TEXT_HTML, Encoding, choose_encoding, choose_type
 from pkgindex.simple.pagecache import PageKey, fetch
 from pkgindex.simple.serialize import Format
+from pkgindex.throttles import admit_page
 
 
 @read_only
@@ -52,7 +53,8 @@ def listing(request: HttpRequest, name: str, slug: str = "") -> HttpResponse:
 def _page(request: HttpRequest, index: IndexView, name: str, content_type: str) -> HttpResponse:
     encoding = choose_encoding(request.META.get("HTTP_ACCEPT_ENCODING"))
     form = OFFERS[content_type]
-    ready = fetch(PageKey(index.id, name, form, get_script_prefix()), encoding)
+    page = PageKey(index.id, name, form, get_script_prefix())
+    ready = fetch(page, encoding, admit_page(request, page.version_key))
     if ready is None:
         raise NotFound(f"There is no project '{name}' here." if name else "There is no such index.")
     response = precondition(request, ready.etag)

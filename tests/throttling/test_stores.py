@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.throttling import stores
 from throttling.lines import Line, Verb, ban_key, ban_line, key_of, line_for
 from throttling.rates import Limit, Rate, Strategy, Unit, parse
+from throttling.stores.base import StoreError
 
 MONTH = Rate(30, 0, strategy=Strategy.CALENDAR)
 LIMITS = {
@@ -54,6 +55,38 @@ def test_the_script_and_the_arithmetic_agree_in_every_number(steps):
             for name, cost, lease, enforce in wanted
         ]
         assert redis.decide(verb, lines, now=now) == memory.decide(verb, lines, now=now)
+
+
+def test_another_key_is_read_in_the_same_breath():
+    """The value comes with the decision, also where the script was forgotten, and None where there is none."""
+    client = stores.redis_client()
+    client.flushdb()
+    line = [line_for(LIMITS["gcra"], "u:1", 1)]
+    redis = stores.make("redis")
+    client.set("page", b"17")
+
+    first = redis.decide(Verb.TAKE, line, beside="page")
+    client.script_flush()
+    second = redis.decide(Verb.TAKE, line, beside="page")
+    third = redis.decide(Verb.TAKE, line, beside="nothing")
+
+    assert [answer.beside for answer in (first, second, third)] == [(b"17",), (b"17",), (None,)]
+    assert [answer.refused_by for answer in (first, second, third)] == [0, 0, 0]
+    assert redis.decide(Verb.TEST, line).beside is None
+
+
+def test_a_key_of_another_kind_does_not_confuse_the_connection():
+    """A fault of the value is a fault of the store, and the next answer is the next question's."""
+    client = stores.redis_client()
+    client.flushdb()
+    line = [line_for(LIMITS["gcra"], "u:1", 1)]
+    redis = stores.make("redis")
+    client.lpush("list", b"x")
+
+    with pytest.raises(StoreError):
+        redis.decide(Verb.TAKE, line, beside="list")
+
+    assert redis.decide(Verb.TAKE, line, beside="none").beside == (None,)
 
 
 @settings(max_examples=60, deadline=None)

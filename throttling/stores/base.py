@@ -14,8 +14,12 @@ class Store(ABC):
     """Counts limits. One `decide` is one atomic decision; every method may raise StoreError."""
 
     @abstractmethod
-    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0) -> Answer:
-        """Check, and charge or refund, all lines as one. `now` (us) replaces the store's clock in tests and replays."""
+    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0, beside: str = "") -> Answer:
+        """Check, and charge or refund, all lines as one. `now` (us) replaces the store's clock in tests and replays.
+
+        `beside` is a key that the caller wants to read from the same server: a store that can do both in one round
+        trip puts it into the answer, others leave that empty.
+        """
 
     @abstractmethod
     def ban(self, key: str, length: int) -> bool:

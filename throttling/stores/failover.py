@@ -69,12 +69,14 @@ class FailoverStore(Store):
         since = round(time.monotonic() - self.breaker.opened_at, 1)
         return {"state": "open", "seconds": since, "reason": self.breaker.reason}
 
-    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0) -> Answer:
+    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0, beside: str = "") -> Answer:
         """See Store; an answer from local memory is marked `degraded`."""
         if self.breaker.is_open:
-            return self._ask(lambda store: store.decide(verb, lines, now=now), lambda: self._alone(verb, lines, now))
+            return self._ask(
+                lambda store: store.decide(verb, lines, now=now, beside=beside), lambda: self._alone(verb, lines, now)
+            )
         try:
-            return self.primary.decide(verb, lines, now=now)
+            return self.primary.decide(verb, lines, now=now, beside=beside)
         except StoreError as error:
             self.breaker.failed(error)
             return self._alone(verb, lines, now)

@@ -29,8 +29,8 @@ class MemoryStore(Store):
         self._most = most
         self._lock = threading.Lock()
 
-    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0) -> Answer:
-        """See Store."""
+    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0, beside: str = "") -> Answer:  # noqa: ARG002
+        """See Store; there is no server whose keys could be read beside."""
         now = now or wall_clock()
         with self._lock:
             states = {line.key: self._read(line.key, now) for line in lines}

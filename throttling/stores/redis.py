@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as Late
 
-from throttling.lines import Answer, Line, Outcome, Verb
+from throttling.lines import Answer, Beside, Line, Outcome, Verb
 from throttling.stores.base import Store, StoreError
 from throttling.stores.wire import Script, Wire, arguments, script
 
@@ -32,12 +32,16 @@ class RedisStore(Store):
         self._wire = Wire()
         self._take: Script = script("take.lua")
 
-    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0) -> Answer:
-        """See Store."""
-        return self._asking(self._decide, verb, lines, now)
+    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0, beside: str = "") -> Answer:
+        """See Store. In a cluster another key lives elsewhere and is not read."""
+        return self._asking(self._decide, verb, lines, now, beside)
 
-    def _decide(self, client: Any, verb: Verb, lines: Sequence[Line], now: int) -> Answer:
-        if len(lines) > 1 and isinstance(client, RedisCluster):
+    def _decide(self, client: Any, verb: Verb, lines: Sequence[Line], now: int, beside: str) -> Answer:
+        in_cluster = isinstance(client, RedisCluster)
+        if beside and not now and not in_cluster:
+            reply, value = self._wire.take_beside(client, self._take, verb, tuple(lines), beside)
+            return parse(reply)._replace(beside=Beside(value))
+        if len(lines) > 1 and in_cluster:
             return self._decide_by_slot(client, verb, lines, now)
         return self._decide_one(client, verb, lines, now)
 

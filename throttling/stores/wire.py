@@ -10,7 +10,7 @@ from typing import Any
 
 from redis import Redis
 from redis.connection import ConnectionPool
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from throttling.lines import Line, Verb
 
@@ -65,6 +65,29 @@ class Wire:
                 pass
         return self.run(client, wanted, len(lines), arguments(verb, lines, 0))
 
+    def take_beside(
+        self, client: Any, wanted: Script, verb: Verb, lines: tuple[Line, ...], key: str
+    ) -> tuple[Any, bytes | None]:
+        """As `take`, and the value of another key, both in one round trip."""
+        if type(client) is not Redis or type(client.connection_pool) is not ConnectionPool:
+            pipeline = client.pipeline(transaction=False)
+            pipeline.execute_command("EVALSHA", wanted.digest, len(lines), *arguments(verb, lines, 0))
+            pipeline.get(key)
+            reply, value = pipeline.execute(raise_on_error=False)
+        else:
+            connection = self._connection(client.connection_pool)
+            command = packed(wanted.digest, verb, lines) + encoded(("GET", key))
+            connection.send_packed_command([command], check_health=False)
+            # Both answers are read before either is judged: what stays behind would answer the next question.
+            reply, value = _read(connection), _read(connection)
+        if isinstance(value, ResponseError):
+            raise value
+        if isinstance(reply, NoScriptError):
+            reply = self.run(client, wanted, len(lines), arguments(verb, lines, 0))
+        elif isinstance(reply, ResponseError):
+            raise reply
+        return reply, value
+
     def _connection(self, pool: Any) -> Any:
         mine = self._mine
         # A forked child must not speak on its parent's socket.
@@ -78,6 +101,13 @@ class Wire:
         connection = getattr(self._mine, "connection", None)
         if connection is not None:
             connection.disconnect()
+
+
+def _read(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 def arguments(verb: Verb, lines: Sequence[Line], now: int) -> list[Any]:
