@@ -14,6 +14,7 @@ from pkgindex.accounts.roles import Action, Place, Visibility, Who
 from pkgindex.audit.record import Actor
 from pkgindex.catalog.changes import Change, changing
 from pkgindex.catalog.models import File, Project, ProjectStatus, Release, RetiredFilename
+from pkgindex.catalog.signals import FileFacts, announce, files_removed
 from pkgindex.errors import InvalidRequest, NotFound
 
 REASON_LENGTH = 500  # characters, as wide as the columns
@@ -155,7 +156,10 @@ def _settle(release_id: int, reason: str = "") -> None:
 def _remove_files(index_id: int, which: Q) -> int:
     """Delete file rows and remember their names with the bytes they stood for; returns how many."""
     rows = File.objects.filter(which)
-    _retire(index_id, rows.values_list("filename", "blob_id"))
+    found = list(rows.values_list("filename", "blob_id", "release__project_id", "size", "uploaded_by_id"))
+    _retire(index_id, [(filename, sha256) for filename, sha256, *_ in found])
+    facts = [FileFacts(index_id, project, sha256, size, user) for _, sha256, project, size, user in found]
+    announce(files_removed, facts)
     return rows.delete()[0]
 
 

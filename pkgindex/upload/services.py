@@ -23,6 +23,7 @@ from pkgindex.catalog.changes import Change, changing
 from pkgindex.catalog.models import File, PackageType, Project, ProjectStatus, Release, RetiredFilename
 from pkgindex.catalog.names import normalize
 from pkgindex.catalog.policy import IndexView
+from pkgindex.catalog.signals import FileFacts, announce, files_added
 from pkgindex.upload.errors import FileExists, FilenameRetired, InvalidUpload, ProjectClosed, ReleaseClosed
 from pkgindex.upload.submission import Distribution, Spooled, Submission
 
@@ -89,6 +90,8 @@ def publish(distribution: Distribution, spooled: Spooled, index: IndexView, who:
             uploaded_by_id=actor.user_id,
         )
         change.note("add file", project, version=release.version, filename=distribution.filename)
+        facts = FileFacts(index.id, project.pk, spooled.sha256, spooled.size, actor.user_id)
+        announce(files_added, [facts])
     return Published(created=True)
 
 
