@@ -6,6 +6,7 @@ that a command typed in another terminal meets the same database and the same Re
 
 import io
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -23,6 +24,7 @@ from environs import EnvError, validate
 ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = "pkgindex.env"
 DEFAULT_REDIS = "redis://127.0.0.1:6379"
+LEAST_KEY = re.compile(r"[0-9A-Fa-f]{64,}")  # 32 bytes, the length of the hash (RFC 2104 section 3)
 
 # A server that is silent or cut off is given up within half a minute (libpq's own defaults are minutes to hours), so
 # that threads do not wait for it and a new connection is tried. Seconds; the last in milliseconds.
@@ -55,6 +57,9 @@ class Env:
     trusted_proxies: tuple[Network, ...]
     max_upload_bytes: int
     web_processes: int
+    mirror_keys: dict[str, str]
+    zone: str
+    zones_away: list[str]
     log_level: str
 
 
@@ -87,6 +92,8 @@ def load() -> Env:
         "broker_url": reader.str("CELERY_BROKER_URL", f"{redis_url}/0"),
         "max_upload_bytes": reader.int("MAX_UPLOAD_BYTES", 4 << 30, validate=validate.Range(min=1)),
         "web_processes": reader.int("WEB_PROCESSES", 2, validate=validate.Range(min=1)),
+        "zone": reader.str("ZONE", ""),
+        "zones_away": reader.list("ZONES_AWAY", []),
         "log_level": reader.str(
             "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
         ),
@@ -94,6 +101,7 @@ def load() -> Env:
     values["database"] = _database(reader.str("DATABASE_URL", f"sqlite:///{home / 'db.sqlite3'}"), faults)
     values["blob_storage"] = _blob_storage(reader.json("BLOB_STORAGE", None), home)
     values["trusted_proxies"] = _networks(reader.list("TRUSTED_PROXIES", []), faults)
+    values["mirror_keys"] = _mirror_keys(reader.list("MIRROR_KEYS", []), faults)
     faults += [
         f"{name.upper()}: {values[name]!r} is not a URL such as redis://host:6379/1."
         for name in ("cache_url", "broker_url")
@@ -148,6 +156,18 @@ def _blob_storage(given: Any, home: Path) -> dict[str, Any]:
     if given:
         return dict(given)
     return {"BACKEND": "pkgindex.blobs.store.DurableFileStorage", "OPTIONS": {"location": str(home / "blobs")}}
+
+
+def _mirror_keys(given: list[str], faults: list[str]) -> dict[str, str]:
+    """`id:hex` pairs, the current key first, as mirror nodes read them too."""
+    keys = {}
+    for pair in given:
+        ident, _, text = pair.strip().partition(":")
+        if not ident or not LEAST_KEY.fullmatch(text) or len(text) % 2:
+            faults.append("MIRROR_KEYS: write id:hex pairs with commas between, at least 64 hex digits each.")
+            return {}
+        keys[ident] = text
+    return keys
 
 
 def _networks(given: list[str], faults: list[str]) -> tuple[Network, ...]:

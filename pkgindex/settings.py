@@ -155,6 +155,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 THROTTLING: dict[str, Any] = {
+    "ACTOR": "pkgindex.limit_changes.actor_of",
+    "ADMIN_PERMISSION": "pkgindex.accounts.rest.Operator",
     "CALLER": "pkgindex.throttles.caller_of",
     "SCOPES": {
         "index": "pages of the simple API and of PyPI's JSON API",
@@ -168,6 +170,13 @@ THROTTLING: dict[str, Any] = {
     "TRUSTED_PROXIES": [str(network) for network in ENV.trusted_proxies],
     "USAGE_URL": "/api/v1/usage/",
     "WORKERS": ENV.web_processes,
+}
+
+BALANCING: dict[str, Any] = {
+    "SOURCE": "pkgindex.mirrors.source",
+    "KEYS": ENV.mirror_keys,
+    "ZONE": ENV.zone,
+    "AWAY": ENV.zones_away,
 }
 
 CELERY_BROKER_URL = ENV.broker_url

@@ -24,6 +24,7 @@ RULES = (
     "close_releases_after_days",
     "max_file_bytes",
 )
+MIRRORS = ("mirror_copies", "delivery", "mirror_policy")
 
 
 class IndexForm(forms.ModelForm):
@@ -38,7 +39,7 @@ class IndexForm(forms.ModelForm):
 
     class Meta:
         model = Index
-        fields = ("slug", "title", "visibility", *RULES)
+        fields = ("slug", "title", "visibility", *RULES, *MIRRORS)
         help_texts = {"slug": "Its place in addresses, /i/…/simple/. It cannot be changed later."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -65,6 +66,7 @@ class IndexAdmin(admin.ModelAdmin):
             "What uploads may be",
             {"fields": RULES},
         ),
+        ("Mirror nodes", {"fields": MIRRORS}),
         ("State", {"fields": ("created_at", "last_serial", "links")}),
     )
 

@@ -14,6 +14,7 @@ from pkgindex.accounts.roles import Action, Who
 from pkgindex.audit.record import Actor, record
 from pkgindex.catalog.indexes import forget_index
 from pkgindex.catalog.models import Index
+from pkgindex.catalog.signals import copies_changed
 from pkgindex.errors import Forbidden, InvalidRequest
 
 
@@ -72,6 +73,8 @@ def _save(actor: Actor, index: Index, action: str, fields: dict[str, Any]) -> No
             record(actor, action, "index", index.slug, **fields)
             pk, slug = index.pk, index.slug
             transaction.on_commit(lambda: forget_index(pk, slug))
+            if "mirror_copies" in fields:
+                transaction.on_commit(lambda: copies_changed.send_robust(sender=None, index_id=pk) and None)
     except ValidationError as error:
         raise InvalidRequest(" ".join(error.messages)) from None
     except IntegrityError:

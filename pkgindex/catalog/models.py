@@ -3,12 +3,26 @@
 from typing import ClassVar
 
 from django.conf import settings
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from balancing.policies import DEFAULT as DEFAULT_POLICY
+from balancing.policies import POLICIES
 from pkgindex.accounts.roles import Visibility
 from pkgindex.catalog.policy import IndexPolicy, IndexView
+
+
+class Delivery(models.TextChoices):
+    """How files of an index reach who asks for them; a file that no healthy node has comes from our own storage."""
+
+    PROXY = "proxy"
+    REDIRECT = "redirect"
+    ACCEL = "accel"
+    DIRECT = "direct"
+
+
+EVERY_NODE = -1
 
 
 class Index(models.Model):
@@ -36,6 +50,23 @@ class Index(models.Model):
         null=True, blank=True, help_text="Releases older than this take no new files; empty: never closed."
     )
     max_file_bytes = models.BigIntegerField(default=4 << 30, validators=[MinValueValidator(1)])
+    mirror_copies = models.SmallIntegerField(
+        default=EVERY_NODE,
+        validators=[MinValueValidator(EVERY_NODE), MaxValueValidator(100)],
+        help_text="Copies of each file on mirror nodes; -1: one on every node; 0: none.",
+    )
+    delivery = models.CharField(
+        max_length=10,
+        choices=Delivery.choices,
+        default=Delivery.PROXY,
+        help_text="proxy: from a node through us; redirect: clients ask the node; accel: nginx sends; direct: we send.",
+    )
+    mirror_policy = models.CharField(
+        max_length=20,
+        choices=[(name, name) for name in POLICIES],
+        default=DEFAULT_POLICY,
+        help_text="How the node for a download is chosen.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     last_serial = models.BigIntegerField(default=0, editable=False)
 

@@ -29,6 +29,9 @@ class IndexSerializer(serializers.ModelSerializer[Index]):
             "allow_unknown_classifiers",
             "close_releases_after_days",
             "max_file_bytes",
+            "mirror_copies",
+            "delivery",
+            "mirror_policy",
             "created_at",
             "last_serial",
         ]

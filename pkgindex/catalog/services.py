@@ -7,6 +7,7 @@ went away meanwhile, and what `require` raises.
 
 from collections.abc import Iterable
 
+from django.db import transaction
 from django.db.models import Q
 
 from pkgindex.accounts.permissions import require
@@ -14,7 +15,7 @@ from pkgindex.accounts.roles import Action, Place, Visibility, Who
 from pkgindex.audit.record import Actor
 from pkgindex.catalog.changes import Change, changing
 from pkgindex.catalog.models import File, Project, ProjectStatus, Release, RetiredFilename
-from pkgindex.catalog.signals import FileFacts, announce, files_removed
+from pkgindex.catalog.signals import FileFacts, announce, copies_changed, files_removed
 from pkgindex.errors import InvalidRequest, NotFound
 
 REASON_LENGTH = 500  # characters, as wide as the columns
@@ -100,6 +101,8 @@ def set_status(actor: Actor, who: Who | None, project: Project, status: str, rea
         if not rows.exclude(status=status, status_reason=reason).update(status=status, status_reason=reason):
             _must_exist(rows.exists(), f"project '{project.name}'")
             return None
+        pk = project.pk
+        transaction.on_commit(lambda: copies_changed.send_robust(sender=None, project_id=pk) and None)
         return change.note(f"set status {status}", project, reason=reason)
 
 

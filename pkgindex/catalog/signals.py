@@ -8,6 +8,7 @@ from django.dispatch import Signal
 
 files_added = Signal()  # facts: a sequence of FileFacts
 files_removed = Signal()  # facts: a sequence of FileFacts
+copies_changed = Signal()  # index_id or project_id: another number of copies is wanted of its files
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pkgindex.accounts.roles import Action, Place, Verdict, Visibility, Who, decide
 from pkgindex.catalog.indexes import find_index
-from pkgindex.catalog.models import File, ProjectStatus
+from pkgindex.catalog.models import Delivery, File, ProjectStatus
 from pkgindex.errors import AuthenticationRequired, Forbidden, NotFound
 from pkgindex.nearcache import NearCache
 
@@ -30,6 +30,8 @@ class Candidate:
     modified: int
     metadata_sha256: str | None
     metadata_size: int | None
+    delivery: str = Delivery.DIRECT.value
+    mirror_policy: str = ""
 
     @property
     def place(self) -> Place:
@@ -81,6 +83,8 @@ def _load(sha256: str, filename: str) -> Candidates:
         "uploaded_at",
         "metadata_blob_id",
         "metadata_blob__size",
+        "index__delivery",
+        "index__mirror_policy",
     )
     return tuple(
         Candidate(

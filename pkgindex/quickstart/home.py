@@ -48,7 +48,7 @@ def complete_environment(directory: Path) -> list[str] | None:
     if not (os.environ.get("SECRET_KEY") or held.get("SECRET_KEY")):
         wanted["SECRET_KEY"] = secrets.token_urlsafe(48)
     if os.environ.get("REDIS_URL") or not _is_ours(held):
-        _merge(path, wanted)
+        merge(path, wanted)
         return None
     server = find_server()
     if server is None:
@@ -58,7 +58,7 @@ def complete_environment(directory: Path) -> list[str] | None:
     if port is None or not port_is_free("127.0.0.1", port):
         port = free_port()
         wanted |= {"REDIS_URL": f"redis://:{password}@127.0.0.1:{port}", OWN_PORT: str(port)}
-    _merge(path, wanted)
+    merge(path, wanted)
     return [server, str(write_configuration(directory / "redis", port, password))]
 
 
@@ -70,7 +70,8 @@ def _is_ours(held: dict[str, str]) -> bool:
     return url.hostname == "127.0.0.1" and str(url.port) == held.get(OWN_PORT)
 
 
-def _merge(path: Path, values: dict[str, str]) -> None:
+def merge(path: Path, values: dict[str, str]) -> None:
+    """Set these values in an environment file and leave its other lines as they are."""
     if not values:
         return
     text = path.read_text(encoding="utf-8") if path.exists() else HEADER

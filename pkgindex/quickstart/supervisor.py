@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Plan:
     workers: int
     with_worker: bool
     redis: list[str] | None  # the command of our own Redis, None where the operator has one
+    nodes: Mapping[str, list[str]] = field(default_factory=dict)  # mirror nodes by name, and what starts each
 
     @property
     def url(self) -> str:
@@ -56,6 +57,7 @@ def commands(plan: Plan, *, fresh: bool) -> dict[str, list[str]]:
     listen = f"{bracketed(plan.host)}:{plan.port}"
     web = [python, "-m", "gunicorn", "--config", "python:pkgindex.gunicorn_conf", "--bind", listen]
     parts = {"web": [*web, "--workers", str(plan.workers), "pkgindex.wsgi"]}
+    parts |= plan.nodes
     if plan.redis:
         parts = {REDIS: plan.redis} | parts
     if plan.with_worker:

@@ -14,7 +14,15 @@ ADD = "/admin/catalog/index/add/"
 
 def form(**fields):
     """The form of an index as a browser sends it."""
-    values = {"slug": "team", "title": "Team", "visibility": "private", "max_file_bytes": "1000"}
+    values = {
+        "slug": "team",
+        "title": "Team",
+        "visibility": "private",
+        "max_file_bytes": "1000",
+        "mirror_copies": "-1",
+        "delivery": "proxy",
+        "mirror_policy": "rendezvous",
+    }
     return {name: value for name, value in (values | fields).items() if value is not None}
 
 
@@ -47,6 +55,9 @@ def test_index_is_created_and_audited(root, admin_user):
         {"max_file_bytes": "0"},
         {"max_file_bytes": "x"},
         {"close_releases_after_days": "-1"},
+        {"mirror_copies": "-2"},
+        {"delivery": "pigeon"},
+        {"mirror_policy": "best"},
     ],
 )
 def test_wrong_values_are_named_beside_their_field(root, index, fields):
