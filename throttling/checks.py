@@ -55,7 +55,14 @@ def _networks(texts: Sequence[str]) -> list[CheckMessage]:
 
 def _paths(options: conf.Conf) -> list[CheckMessage]:
     found: list[CheckMessage] = []
-    for name, path in (("CALLER", options.caller), ("CLIENT", options.client)):
+    paths = {
+        "CALLER": options.caller,
+        "CLIENT": options.client,
+        "ACTOR": options.actor,
+        "ADMIN_PERMISSION": options.admin_permission,
+        "STORED": options.stored,
+    }
+    for name, path in paths.items():
         if not path:
             continue
         try:
@@ -72,4 +79,7 @@ def _numbers(options: conf.Conf) -> list[CheckMessage]:
         found.append(Error(text, id="throttling.E006"))
     if options.workers < 1:
         found.append(Error("THROTTLING WORKERS must be at least 1.", id="throttling.E007"))
+    if options.most_delayed < 0:
+        hint = "Half of the threads of a process; 0 refuses what would be delayed."
+        found.append(Error("THROTTLING MOST_DELAYED must not be negative.", hint=hint, id="throttling.E008"))
     return found

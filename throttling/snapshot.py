@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
 
-from throttling.rates import Limit, Per
+from throttling.rates import Limit, Per, Unit
 from throttling.subjects import Caller, Network, address_key, network_of, safe
 
-APART = frozenset({"breach", "login", "bandwidth"})  # scopes that a limit must name: they are no ordinary requests
+STORAGE = "storage"  # what somebody keeps
+OF_THINGS = "-storage"  # `project-storage` is what things named `project:…` keep, and nobody else
+APART = frozenset({"breach", "login", "bandwidth", STORAGE})  # no ordinary requests: a limit must name them
 MOST_REMEMBERED = 20_000
 
 Bound = tuple[Limit, str]  # a limit and the subject whose bucket it charges
@@ -64,6 +66,8 @@ class Snapshot:
 
     def subjects_of(self, caller: Caller) -> tuple[str, ...]:
         """Every key that this picture may know the caller by, the most specific first."""
+        if caller.name:
+            return caller.keys()
         *own, general, everyone = caller.keys()
         own = [*self._groups_in_order(own[:-1]), own[-1]]  # the last of them is the address
         place = network_of(caller.address) if self.networks else None
@@ -90,6 +94,8 @@ class Snapshot:
         return found
 
     def _resolve(self, caller: Caller, scope: str) -> Iterable[Bound]:
+        if not _may_keep(caller, scope):
+            return
         decided = False
         for subject in self.subjects_of(caller):
             limits = [limit for item in self.by_subject.get(subject, ()) for limit in item.limits]
@@ -100,9 +106,9 @@ class Snapshot:
                     yield limit, subject
                 elif not decided:
                     yield limit, _charged(limit, subject, caller)
-            # A plan that says nothing of logins or bandwidth leaves them to a more general one.
+            # A plan that says nothing of logins, bandwidth or storage leaves them to a more general one.
             decided = decided or any(
-                limit.per is not Per.ASSIGNEE and (scope not in APART or scope in limit.scopes) for limit in limits
+                limit.per is not Per.ASSIGNEE and (not is_apart(scope) or _applies(limit, scope)) for limit in limits
             )
 
     def exempts(self, caller: Caller, scope: str, now: float) -> bool:
@@ -128,11 +134,27 @@ class Snapshot:
         return tuple(name for name in self.subjects_of(caller) if not name.startswith("addr:"))
 
 
+def is_apart(scope: str) -> bool:
+    """True for a scope that a limit must name."""
+    return scope in APART or scope.endswith(OF_THINGS)
+
+
+def _may_keep(caller: Caller, scope: str) -> bool:
+    if scope.endswith(OF_THINGS):
+        return caller.name.startswith(scope.removesuffix(OF_THINGS) + ":")
+    return scope != STORAGE or not caller.name
+
+
 def _applies(limit: Limit, scope: str) -> bool:
-    return scope in limit.scopes if limit.scopes or scope in APART else True
+    if limit.scopes or is_apart(scope):
+        # `50GB storage` without a word says already whose it is.
+        return scope in limit.scopes or (scope == STORAGE and not limit.scopes and limit.rate.unit is Unit.STORAGE)
+    return True
 
 
 def _charged(limit: Limit, subject: str, caller: Caller) -> str:
+    if caller.name:
+        return caller.key
     if limit.per is Per.ADDRESS:
         return address_key(caller.address)
     if limit.per is Per.TOKEN and caller.token:

@@ -1,7 +1,7 @@
 """Who is asking, as a value, and the keys under which limits, bans and exemptions know them. Pure.
 
-Keys are text such as `user:42`, `token:7`, `group:3`, `addr:203.0.113.9`, `net:10.0.0.0/8`, `anon`, `users` and
-`everyone`.
+Keys are text such as `user:42`, `token:7`, `group:3`, `addr:203.0.113.9`, `net:10.0.0.0/8`, `key:project:acme`,
+`anon`, `users` and `everyone`.
 """
 
 import re
@@ -23,16 +23,23 @@ class SubjectError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The identity behind one request. `address` is the client's as a trusted proxy or the connection gives it."""
+    """The identity behind one request. `address` is the client's as a trusted proxy or the connection gives it.
+
+    `name` makes it a thing instead of somebody, such as `project:acme`: it has a bucket of its own, may have a plan
+    assigned to `key:project:acme`, and belongs to `everyone` and to nothing else.
+    """
 
     user: str = ""
     token: str = ""
     groups: tuple[str, ...] = ()
     address: str = ""
+    name: str = ""
 
     @property
     def key(self) -> str:
         """The user's key, else the token's, else the address's: a client behind one NAT is not one client."""
+        if self.name:
+            return f"key:{safe(self.name)}"
         if self.user:
             return f"user:{safe(self.user)}"
         return f"token:{safe(self.token)}" if self.token else address_key(self.address)
@@ -44,6 +51,8 @@ class Caller:
 
     def keys(self) -> tuple[str, ...]:
         """Every key that names this caller alone or with their group, the most specific first."""
+        if self.name:
+            return self.key, EVERYONE
         found = [f"token:{safe(self.token)}"] if self.token else []
         found += [f"user:{safe(self.user)}"] if self.user else []
         found += [f"group:{safe(group)}" for group in self.groups]

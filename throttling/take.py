@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from throttling import bans, plans, signals, stats, store
+from throttling import bans, plans, signals, stats, stock, store
 from throttling.decision import Charge, Decision, Result
 from throttling.lines import Answer, Costs, Line, Verb, ban_line, key_of, line_for
 from throttling.rates import SECOND, Limit, Per, Strategy, Unit
@@ -70,8 +70,10 @@ def refund(decision: Decision, *, size: int | None = None) -> None:
         if size is None:
             lines.append(made.line)
         elif made.limit.rate.unit is Unit.BYTES:
-            lines.append(line_for(made.limit, made.subject, min(size, made.cost))._replace(key=made.line.key))
-    _quietly(Verb.REFUND, lines)
+            # What was sent stays charged: a file above the bucket cost the bucket, and so does a bucket's worth of it.
+            kept = line_for(made.limit, made.subject, max(0, made.cost - size))
+            lines.append(made.line._replace(cost=made.line.cost - kept.cost))
+    _quietly(Verb.REFUND, [line for line in lines if line.cost])
 
 
 def correct_storage(caller: Caller, scope: str, used: int) -> None:
@@ -98,9 +100,7 @@ def usage(caller: Caller, scopes: Iterable[str]) -> tuple[Result, ...]:
 def standing(bound: Sequence[Bound]) -> tuple[Result, ...]:
     """How these limits stand for these subjects; costs nothing."""
     charges = tuple(Charge(line_for(limit, subject, 0), limit, subject) for limit, subject in bound)
-    if not charges:
-        return ()
-    return Decision(True, charges=charges, answer=store.get().decide(Verb.TEST, [c.line for c in charges])).results
+    return Decision(True, charges=charges, answer=stock.tested(charges)).results if charges else ()
 
 
 def _guarded(
@@ -139,6 +139,8 @@ def _decide(
     charges, lines = _charges(snapshot, caller, scope, costs, resource, limits)
     if not charges:
         return Decision(True, scope)
+    if costs.storage:
+        stock.tested(charges)
     answer = store.get().decide(verb, lines, beside=beside)
     if not answer.refused_by:
         return Decision(True, scope, charges, answer, lease=costs.lease)

@@ -66,7 +66,7 @@ def of_subject(subject: str) -> tuple[Usage, ...]:
 
 def of_assignment(subject: str, plan: str) -> tuple[Usage, ...]:
     """A plan's limits as far as the subject of its assignment has buckets of its own."""
-    single = subject.partition(":")[0] in {"user", "token", "addr"}
+    single = subject.partition(":")[0] in {"user", "token", "addr", "key"}
     limits = plans.current().plans.get(plan, ())
     bound = [
         (limit, subject)
@@ -79,7 +79,12 @@ def of_assignment(subject: str, plan: str) -> tuple[Usage, ...]:
 def caller_from(subject: str) -> Caller:
     """The caller that a subject's key stands for."""
     kind, _, name = subject.partition(":")
-    fields: dict[str, Any] = {"user": {"user": name}, "token": {"token": name}, "group": {"groups": (name,)}}
+    fields: dict[str, Any] = {
+        "user": {"user": name},
+        "token": {"token": name},
+        "group": {"groups": (name,)},
+        "key": {"name": name},
+    }
     if kind == "addr":
         return Caller(address=name.removesuffix("/64"))
     return Caller(**fields.get(kind, {}))

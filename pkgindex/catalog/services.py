@@ -159,9 +159,18 @@ def _settle(release_id: int, reason: str = "") -> None:
 def _remove_files(index_id: int, which: Q) -> int:
     """Delete file rows and remember their names with the bytes they stood for; returns how many."""
     rows = File.objects.filter(which)
-    found = list(rows.values_list("filename", "blob_id", "release__project_id", "size", "uploaded_by_id"))
+    place = "release__project"
+    found = list(
+        rows.values_list(
+            *("filename", "blob_id", f"{place}_id", "size", "uploaded_by_id"),
+            *(f"{place}__index__slug", f"{place}__normalized_name"),
+        )
+    )
     _retire(index_id, [(filename, sha256) for filename, sha256, *_ in found])
-    facts = [FileFacts(index_id, project, sha256, size, user) for _, sha256, project, size, user in found]
+    facts = [
+        FileFacts(index_id, project, sha256, size, user, f"{slug}/{name}")
+        for _, sha256, project, size, user, slug, name in found
+    ]
     announce(files_removed, facts)
     return rows.delete()[0]
 

@@ -20,6 +20,7 @@ class FileFacts:
     sha256: str
     size: int
     uploaded_by_id: int | None
+    project: str = ""  # the index's slug and the normalised name, such as `main/acme`; the project itself may be gone
 
 
 def announce(signal: Signal, facts: Sequence[FileFacts]) -> None:

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from django.db import DatabaseError
@@ -12,6 +12,7 @@ from pkgindex.accounts.roles import Who
 from pkgindex.audit.record import Actor
 from pkgindex.catalog.policy import IndexView
 from pkgindex.errors import ServiceError
+from pkgindex.storage import Room
 from pkgindex.upload.examine import check_early, examine
 from pkgindex.upload.services import check, is_published, publish
 from pkgindex.upload.spool import spool_copy
@@ -68,7 +69,8 @@ class Importer:
             distribution = examine(submission, spooled, policy)
             if self.dry_run:
                 return not check(distribution, spooled, self.index, self.who)
-            return publish(distribution, spooled, self.index, self.who, self.actor).created
+            room = replace(Room.of(self.who, self.index.slug), limited=False)
+            return publish(distribution, spooled, self.index, self.who, self.actor, room).created
         finally:
             spool.discard()
 

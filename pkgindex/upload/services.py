@@ -24,6 +24,7 @@ from pkgindex.catalog.models import File, PackageType, Project, ProjectStatus, R
 from pkgindex.catalog.names import normalize
 from pkgindex.catalog.policy import IndexView
 from pkgindex.catalog.signals import FileFacts, announce, files_added
+from pkgindex.storage import Room
 from pkgindex.upload.errors import FileExists, FilenameRetired, InvalidUpload, ProjectClosed, ReleaseClosed
 from pkgindex.upload.submission import Distribution, Spooled, Submission
 
@@ -55,23 +56,41 @@ class Published:
     created: bool
 
 
-def publish(distribution: Distribution, spooled: Spooled, index: IndexView, who: Who | None, actor: Actor) -> Published:
+def publish(
+    distribution: Distribution,
+    spooled: Spooled,
+    index: IndexView,
+    who: Who | None,
+    actor: Actor,
+    room: Room | None = None,
+) -> Published:
     """Store an examined file and make it visible; the spooled file is consumed where it is stored.
 
-    `who` is None where the operator acts, who may do everything. Uploading the same file again changes nothing, except
-    that bytes which the storage lost are replaced. Raises what `require` raises, FileExists, FilenameRetired,
-    ProjectClosed, ReleaseClosed, SdistExists, and InvalidUpload for values that are too long to keep; OSError and
-    django.db.DatabaseError where storage or database fail, after which nothing of the file can be seen.
+    `who` is None where the operator acts, who may do everything. `room` is whose storage the file counts for, by
+    default that of `who`. Uploading the same file again changes nothing, except that bytes which the storage lost are
+    replaced. Raises what `require` raises, FileExists, FilenameRetired, ProjectClosed, ReleaseClosed, SdistExists,
+    StorageFull, and InvalidUpload for values that are too long to keep; OSError and django.db.DatabaseError where
+    storage or database fail, after which nothing of the file can be seen.
     """
     if check(distribution, spooled, index, who):
         _store(distribution, spooled)
         return Published(created=False)
+    room = room or Room.of(who, index.slug)
+    with room.reserved(spooled.size, distribution.normalized_name) as keep:
+        created = _add(distribution, spooled, index, who, actor)
+        if created:
+            keep()
+    return Published(created)
+
+
+def _add(distribution: Distribution, spooled: Spooled, index: IndexView, who: Who | None, actor: Actor) -> bool:
+    """Store the bytes and add the rows; False where somebody else did it meanwhile."""
     blob, metadata_blob = _store(distribution, spooled)
     with changing(index.id, index.slug, actor) as change:
         # Everything is judged again: only inside do the answers still hold at the insert.
         found = _judge(distribution, spooled, index, who)
         if found.present:
-            return Published(created=False)
+            return False
         project = found.project or _create_project(change, index, distribution, actor)
         release = found.release or _create_release(project, distribution)
         File.objects.create(
@@ -90,9 +109,10 @@ def publish(distribution: Distribution, spooled: Spooled, index: IndexView, who:
             uploaded_by_id=actor.user_id,
         )
         change.note("add file", project, version=release.version, filename=distribution.filename)
-        facts = FileFacts(index.id, project.pk, spooled.sha256, spooled.size, actor.user_id)
+        place = f"{index.slug}/{project.normalized_name}"
+        facts = FileFacts(index.id, project.pk, spooled.sha256, spooled.size, actor.user_id, place)
         announce(files_added, [facts])
-    return Published(created=True)
+    return True
 
 
 def check(distribution: Distribution, spooled: Spooled, index: IndexView, who: Who | None) -> bool:

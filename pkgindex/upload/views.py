@@ -13,11 +13,12 @@ from pkgindex.accounts.permissions import require
 from pkgindex.accounts.roles import ANONYMOUS, Action, Verdict, Who, decide
 from pkgindex.answers import decorate, reason_phrase, request_wants_json, status_of
 from pkgindex.catalog.indexes import find_index
-from pkgindex.catalog.models import Project
+from pkgindex.catalog.models import File, Project
 from pkgindex.catalog.names import normalize
 from pkgindex.catalog.policy import IndexView
 from pkgindex.errors import AuthenticationRequired, NotFound, ServiceError
-from pkgindex.throttles import LimitReached, admit
+from pkgindex.storage import Room
+from pkgindex.throttles import LimitReached, admit, caller_of
 from pkgindex.upload.errors import InvalidUpload
 from pkgindex.upload.examine import check_early, examine
 from pkgindex.upload.linger import LingeringResponse
@@ -28,6 +29,10 @@ from throttling.lines import Costs
 
 # What `Submission.from_fields` wants before it judges; the rest of a form may follow after the file.
 NEEDED = frozenset({":action", "metadata_version", "name", "version", "filetype", "pyversion"})
+
+# What a body has besides its file, at most, unless somebody fills a form on purpose: only beyond it a declared length
+# says that the file is too large for the room that is left. The end decides to the byte.
+FORM_USUAL = 256 << 10
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +70,15 @@ def _receive(request: HttpRequest, slug: str) -> None:
     _require_somewhere(who, index)
     admit(request, "upload", Costs())
     limit = index.policy.max_file_bytes
-    check_head(request, limit)
-    form = read_form(request, limit, lambda fields, filename: _check_early(fields, filename, who, index))
+    length = check_head(request, limit)
+    room = Room.of(who, index.slug, caller_of(request))
+    _check_room(room, length, index)
+
+    def early(fields: Fields, filename: str) -> None:
+        _check_early(fields, filename, who, index)
+        _check_room_of(fields, filename, room, length, index)
+
+    form = read_form(request, limit, early)
     try:
         fields = _with_query(request, form.fields)
         submission = Submission.from_fields(fields, form.filename)
@@ -77,7 +89,7 @@ def _receive(request: HttpRequest, slug: str) -> None:
         if is_published(submission, spooled, index):
             return
         distribution = examine(submission, spooled, index.policy)
-        publish(distribution, spooled, index, who, actor_of(request, who))
+        publish(distribution, spooled, index, who, actor_of(request, who), room)
     finally:
         form.discard()
 
@@ -114,6 +126,20 @@ def _check_early(fields: Fields, filename: str, who: Who, index: IndexView) -> N
     _require_project(who, index, name)
     if fields.keys() >= NEEDED and fields.keys() & DIGEST_LENGTHS.keys():
         check_early(Submission.from_fields(fields, filename), index.policy)
+
+
+def _check_room(room: Room, length: int, index: IndexView) -> None:
+    """Before the body is read: refuse what cannot fit, unless it may be a file that is there already."""
+    least = length - FORM_USUAL
+    if least > 0:  # else it may be nearly all fields
+        room.check(least, length, unless=File.objects.filter(index_id=index.id, size__range=(least, length)).exists)
+
+
+def _check_room_of(fields: Fields, filename: str, room: Room, length: int, index: IndexView) -> None:
+    """Where the file begins: the same with its project. A file that is there already needs no room."""
+    name = next((value.strip() for value in fields.get("name", ())), "")
+    there = File.objects.filter(index_id=index.id, filename=filename).exists
+    room.check(max(1, length - FORM_USUAL), length, normalize(name), unless=there)
 
 
 def _with_query(request: HttpRequest, fields: Fields) -> Fields:

@@ -24,6 +24,7 @@ def found(settings, **given):
         ({"caller": "nowhere.at_all"}, ["throttling.E005"]),
         ({"plan_seconds": 60}, ["throttling.E006"]),
         ({"workers": 0}, ["throttling.E007"]),
+        ({"most_delayed": -1}, ["throttling.E008"]),
     ],
 )
 def test_checks(settings, given, ids):

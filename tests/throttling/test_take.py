@@ -59,6 +59,14 @@ def test_a_partial_refund_of_an_aborted_download(plan):
     assert [row.used for row in usage.of_caller(BOB)] == [1, 500]
 
 
+@pytest.mark.parametrize(("unsent", "used"), [(0, 1_000), (5_000, 1_000), (9_500, 500), (10_000, 0)])
+def test_what_was_sent_of_a_file_above_the_bucket_stays_charged(plan, unsent, used):
+    """A file of ten buckets costs one bucket, and so does every part of it that is as large."""
+    plan("user:2", pace="1000B/day")
+    take.refund(take.take(BOB, "get", Costs(size=10_000)), size=unsent)
+    assert usage.of_caller(BOB)[0].used == used
+
+
 def test_storage_is_set_to_what_is_true(plan):
     """After a lost store the project says how much there is."""
     plan("user:2", disk="500B storage")

@@ -146,7 +146,10 @@ local function make_kinds()
   function write.b(key, held, cost)
     if cost > 0 then call('SET', key, text(held + cost)) end
   end
-  function back.b(key, held, cost) call('SET', key, text(max(0, held - cost))) end
+  function back.b(key, held, cost)
+    -- An empty stock is no key: one that was lost, and is then given back to, must not look like one that is kept.
+    if held > cost then call('SET', key, text(held - cost)) else call('DEL', key) end
+  end
 
   function read.x(key, _, _, extend)
     local stop = tonumber(call('GET', key) or 0)

@@ -42,6 +42,10 @@ class Store(ABC):
         """Set a stock to what is true."""
 
     @abstractmethod
+    def seed(self, key: str, value: int) -> bool:
+        """Set a stock of which nothing is kept, and leave one that is kept as it is; True where it was set."""
+
+    @abstractmethod
     def read_version(self) -> str | None:
         """The version of the plans in force, as last published; None when nobody has."""
 

@@ -115,6 +115,10 @@ class FailoverStore(Store):
         """See Store."""
         self._ask(lambda store: store.level(key, value), lambda: self.local.level(key, value))
 
+    def seed(self, key: str, value: int) -> bool:
+        """See Store; not while the store is away: storage is not limited then."""
+        return self._ask(lambda store: store.seed(key, value), lambda: False)
+
     def read_version(self) -> str | None:
         """See Store; None while the store is away: the database knows."""
         return self._ask(lambda store: store.read_version(), lambda: None)

@@ -86,6 +86,14 @@ class MemoryStore(Store):
         with self._lock:
             self._keep(key, value, None)
 
+    def seed(self, key: str, value: int) -> bool:
+        """See Store."""
+        with self._lock:
+            if self._read(key, wall_clock()) is not None:
+                return False
+            self._keep(key, value, None)
+            return True
+
     def read_version(self) -> str | None:
         """See Store."""
         return self._version

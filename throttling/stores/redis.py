@@ -98,6 +98,10 @@ class RedisStore(Store):
         """See Store."""
         self._asking(lambda client: client.set(key, value))
 
+    def seed(self, key: str, value: int) -> bool:
+        """See Store."""
+        return bool(self._asking(lambda client: client.set(key, value, nx=True)))
+
     def read_version(self) -> str | None:
         """See Store."""
         found = self._asking(lambda client: client.get(VERSION_KEY))
