@@ -3,10 +3,17 @@
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
 
+from pkgindex import limits_openapi
 from pkgindex.answers import problem
 from pkgindex.errors import NotFound
-from throttling.api import UsageView
+from throttling.api import UsageView, register
+
+__all__ = ["limits_openapi", "urlpatterns"]
+
+limits = SimpleRouter()
+register(limits)
 
 
 def nothing(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - every path gets the same answer
@@ -17,6 +24,7 @@ def nothing(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - every path 
 urlpatterns = [
     path("v1/", include("pkgindex.accounts.urls")),
     path("v1/", include("pkgindex.catalog.urls")),
+    path("v1/", include(limits.urls)),
     path("v1/usage/", UsageView.as_view(), name="api-usage"),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),

@@ -5,6 +5,10 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's name for it
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
+
+from throttling import conf
 
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "testserver"}
 
@@ -50,6 +54,23 @@ def hosts_are_named(**_: Any) -> list[CheckMessage]:
         return []
     hint = "List the names by which people and installers reach the service."
     return [Warning("ALLOWED_HOSTS allows every host.", hint=hint, id="pkgindex.W005")]
+
+
+@register(Tags.security, deploy=True)
+def limits_are_not_evicted(**_: Any) -> list[CheckMessage]:
+    """A counter that Redis drops for want of memory is a limit that starts anew. Silent where Redis is not reached."""
+    options = conf.get()
+    if options.store != "redis" or options.client or options.cluster:
+        return []
+    try:
+        memory = get_redis_connection(options.cache, write=True).info("memory")
+    except (RedisError, OSError):
+        return []  # a check must also work where the configuration is built, far from the servers
+    if not memory.get("maxmemory") or memory.get("maxmemory_policy", "noeviction") == "noeviction":
+        return []
+    hint = "Set maxmemory-policy noeviction, or name another server in LIMITS_REDIS_URL."
+    text = f"The Redis of the limits drops keys when it is full ({memory['maxmemory_policy']})."
+    return [Warning(text, hint=hint, id="pkgindex.W007")]
 
 
 @register(Tags.security, deploy=True)

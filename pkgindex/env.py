@@ -21,9 +21,12 @@ from dotenv.parser import parse_stream
 from environs import Env as Reader
 from environs import EnvError, validate
 
+from pkgindex import env_urls
+
 ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = "pkgindex.env"
 DEFAULT_REDIS = "redis://127.0.0.1:6379"
+LOOPBACK = ["127.0.0.0/8", "::1"]
 LEAST_KEY = re.compile(r"[0-9A-Fa-f]{64,}")  # 32 bytes, the length of the hash (RFC 2104 section 3)
 
 # A server that is silent or cut off is given up within half a minute (libpq's own defaults are minutes to hours), so
@@ -57,9 +60,18 @@ class Env:
     trusted_proxies: tuple[Network, ...]
     max_upload_bytes: int
     web_processes: int
+    web_threads: int
     mirror_keys: dict[str, str]
     zone: str
     zones_away: list[str]
+    limits_redis_url: str
+    limits_cluster: list[str]
+    limits_cluster_options: dict[str, Any]
+    limits_mail_to: list[str]
+    limits_webhooks: list[str]
+    mail: dict[str, Any]
+    mail_from: str
+    metrics_networks: tuple[Network, ...]
     log_level: str
 
 
@@ -92,6 +104,7 @@ def load() -> Env:
         "broker_url": reader.str("CELERY_BROKER_URL", f"{redis_url}/0"),
         "max_upload_bytes": reader.int("MAX_UPLOAD_BYTES", 4 << 30, validate=validate.Range(min=1)),
         "web_processes": reader.int("WEB_PROCESSES", 2, validate=validate.Range(min=1)),
+        "web_threads": reader.int("WEB_THREADS", 32, validate=validate.Range(min=2)),
         "zone": reader.str("ZONE", ""),
         "zones_away": reader.list("ZONES_AWAY", []),
         "log_level": reader.str(
@@ -100,7 +113,9 @@ def load() -> Env:
     }
     values["database"] = _database(reader.str("DATABASE_URL", f"sqlite:///{home / 'db.sqlite3'}"), faults)
     values["blob_storage"] = _blob_storage(reader.json("BLOB_STORAGE", None), home)
-    values["trusted_proxies"] = _networks(reader.list("TRUSTED_PROXIES", []), faults)
+    values["trusted_proxies"] = _networks("TRUSTED_PROXIES", reader.list("TRUSTED_PROXIES", []), faults)
+    values["metrics_networks"] = _networks("METRICS_NETWORKS", reader.list("METRICS_NETWORKS", LOOPBACK), faults)
+    values |= _limits(reader, faults)
     values["mirror_keys"] = _mirror_keys(reader.list("MIRROR_KEYS", []), faults)
     faults += [
         f"{name.upper()}: {values[name]!r} is not a URL such as redis://host:6379/1."
@@ -170,11 +185,28 @@ def _mirror_keys(given: list[str], faults: list[str]) -> dict[str, str]:
     return keys
 
 
-def _networks(given: list[str], faults: list[str]) -> tuple[Network, ...]:
+def _limits(reader: Reader, faults: list[str]) -> dict[str, Any]:
+    """Where limits are counted, and who hears of bans."""
+    nodes, options = env_urls.cluster(reader.str("LIMITS_REDIS_CLUSTER", ""), faults)
+    url = env_urls.redis("LIMITS_REDIS_URL", reader.str("LIMITS_REDIS_URL", ""), faults)
+    if nodes and url:
+        faults.append("LIMITS_REDIS_URL and LIMITS_REDIS_CLUSTER are both set: limits are counted in one place.")
+    return {
+        "limits_redis_url": url,
+        "limits_cluster": nodes,
+        "limits_cluster_options": options,
+        "limits_mail_to": env_urls.addresses("LIMITS_MAIL_TO", reader.list("LIMITS_MAIL_TO", []), faults),
+        "limits_webhooks": env_urls.webhooks(reader.list("LIMITS_WEBHOOKS", []), faults),
+        "mail": env_urls.mail(reader.str("EMAIL_URL", "smtp://localhost"), faults),
+        "mail_from": reader.str("DEFAULT_FROM_EMAIL", "pkgindex@localhost"),
+    }
+
+
+def _networks(name: str, given: list[str], faults: list[str]) -> tuple[Network, ...]:
     networks = []
     for text in given:
         try:
             networks.append(ip_network(text.strip(), strict=False))
         except ValueError as error:
-            faults.append(f"TRUSTED_PROXIES: {error}")
+            faults.append(f"{name}: {error}")
     return tuple(networks)

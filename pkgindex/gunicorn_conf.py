@@ -5,14 +5,19 @@ that hangs as a whole, not about a long request. Times are seconds.
 """
 
 import os
+from typing import Any
 
-from pkgindex.env import load
+from pkgindex import metrics_home
+from pkgindex.env import data_dir, load
+
+_env = load()
 
 TMPFS = "/dev/shm"  # noqa: S108 - gunicorn makes its heartbeat file there under a name of its own
 
 worker_class = "gthread"
 workers = 2
-threads = 8
+# Measured: docs/decisions/0004-worker-class.md. Each thread that asks SQL keeps a database connection for a minute.
+threads = _env.web_threads
 timeout = 60
 graceful_timeout = 10
 keepalive = 65  # longer than a proxy in front keeps its side, so that the proxy closes first
@@ -24,7 +29,7 @@ limit_request_fields = 100
 limit_request_field_size = 8190
 
 # Whose X-Forwarded-Proto is believed: the proxies that the operator named, as for addresses.
-forwarded_allow_ips = ",".join(str(network) for network in load().trusted_proxies)
+forwarded_allow_ips = ",".join(str(network) for network in _env.trusted_proxies)
 forwarder_headers = ""
 
 # The heartbeat file must not wait for a busy disk.
@@ -32,3 +37,19 @@ worker_tmp_dir = TMPFS if os.access(TMPFS, os.W_OK) else None
 control_socket_disable = True
 accesslog = None
 errorlog = "-"
+
+# Workers count into files that whichever of them is asked for /metrics adds up. The library looks for the folder when
+# it is first imported, which happens in the workers.
+os.environ[metrics_home.VARIABLE] = str(metrics_home.of_this_process(data_dir()))
+
+
+def on_starting(_server: Any) -> None:
+    """Make the folder of the counts, and remove those of servers that are gone."""
+    metrics_home.prepare(data_dir())
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Drop what a worker that ended counted of the present moment; its sums stay."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - after the folder is named
+
+    mark_process_dead(worker.pid)

@@ -15,8 +15,10 @@ from pkgindex import answers, heartbeat
 from pkgindex.blobs.files import free_bytes
 from pkgindex.blobs.store import DurableFileStorage, storage
 from pkgindex.errors import InvalidRequest
-from pkgindex.probes import Down, Probe, look_at
+from pkgindex.probes import Down, Probe, Report, look_at
+from throttling import store as limiter
 
+UP, DEGRADED, DOWN = "up", "degraded", "down"
 ANSWER_SECONDS = 2.0
 KEEP_SECONDS = 1.0
 KEEP_BLOBS_SECONDS = 5.0  # each look writes a file
@@ -32,18 +34,24 @@ def livez(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Every part with its state; 200 where all are up, else 503. `?exclude=NAME` leaves one out, as in Kubernetes."""
+    """Every part with its state; 503 where a needed one is down. `?exclude=NAME` leaves one out, as in Kubernetes.
+
+    A part that the service goes on without is shown as degraded. So the limiter's store makes no host unready: it is
+    away from all of them at once, and a load balancer that then took out every host would end the service for a fault
+    that reading survives.
+    """
     excluded = set(request.GET.getlist("exclude"))
     unknown = sorted(excluded - PROBES.keys())
     if unknown:
         return answers.problem(InvalidRequest(f"There is no part '{unknown[0][:50]}'; parts are {', '.join(PROBES)}."))
     reports = look_at([probe for name, probe in PROBES.items() if name not in excluded], ANSWER_SECONDS)
-    is_ready = all(report.is_up for report in reports.values())
+    words = {name: _word(report, needed=PROBES[name].needed) for name, report in reports.items()}
     parts = {
-        name: {"status": _word(report.is_up), "latency_ms": report.latency_ms, "sentence": report.sentence}
+        name: {"status": words[name], "latency_ms": report.latency_ms, "sentence": report.sentence}
         for name, report in reports.items()
     }
-    response = JsonResponse({"status": _word(is_ready), "parts": parts}, status=200 if is_ready else 503)
+    worst = next((word for word in (DOWN, DEGRADED) if word in words.values()), UP)
+    response = JsonResponse({"status": worst, "parts": parts}, status=503 if worst == DOWN else 200)
     response["Cache-Control"] = "no-store"
     return response
 
@@ -103,8 +111,26 @@ def check_worker() -> str:
     raise Down(f"None has run beat's heartbeat for {heartbeat.ALIVE_SECONDS} s.")
 
 
-def _word(is_up: bool) -> str:
-    return "up" if is_up else "down"
+def check_limits() -> str:
+    """The store of the limits answers; asking it also ends an outage that is over.
+
+    The driver's reason can hold addresses: it is for the log alone.
+    """
+    limiter.get().read_version()
+    status = limiter.status()
+    if status["state"] == "memory":
+        return "This process counts in its own memory."
+    if status["state"] != "closed":
+        why = "does not answer in time" if "imeout" in status["reason"] else "cannot be used; the log says why"
+        share = "each process admits its share of every limit, and guards refuse"
+        raise Down(f"Their store {why}, since {status['seconds']:.0f} s; {share}.")
+    return "Their store answers."
+
+
+def _word(report: Report, *, needed: bool) -> str:
+    if report.is_up:
+        return UP
+    return DOWN if needed else DEGRADED
 
 
 PROBES = {
@@ -115,5 +141,6 @@ PROBES = {
         Probe("blobs", check_blobs, KEEP_BLOBS_SECONDS),
         Probe("worker", check_worker, KEEP_SECONDS),
         Probe("beat", check_beat, KEEP_SECONDS),
+        Probe("limits", check_limits, KEEP_SECONDS, needed=False),
     )
 }

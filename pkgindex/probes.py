@@ -34,11 +34,11 @@ class Probe:
     """One part of the service, looked at by at most one thread at a time however many ask.
 
     `check` returns a sentence or raises; what it found is believed for `keep_seconds`, so that asking often, which
-    anybody may, costs little.
+    anybody may, costs little. A part that is not `needed` makes the service worse when it is down, and not unready.
     """
 
-    def __init__(self, name: str, check: Callable[[], str], keep_seconds: float) -> None:
-        self.name = name
+    def __init__(self, name: str, check: Callable[[], str], keep_seconds: float, *, needed: bool = True) -> None:
+        self.name, self.needed = name, needed
         self._check, self._keep_seconds = check, keep_seconds
         self._lock = threading.Lock()
         self._done = threading.Event()

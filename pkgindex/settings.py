@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import django
 from celery.schedules import crontab
 
 from pkgindex import env as _env
@@ -15,6 +16,7 @@ SECRET_KEY = ENV.secret_key
 ALLOWED_HOSTS = ENV.allowed_hosts
 PUBLIC_URL = ENV.public_url
 TRUSTED_PROXIES = ENV.trusted_proxies
+METRICS_NETWORKS = ENV.metrics_networks  # who reads /metrics without being asked who they are
 ROOT_URLCONF = "pkgindex.urls"
 WSGI_APPLICATION = "pkgindex.wsgi.application"
 APPEND_SLASH = False  # a redirected upload is a lost upload; pages redirect themselves where the standard says so
@@ -28,6 +30,7 @@ INSTALLED_APPS = [
     "pkgindex.audit",
     "pkgindex.web",
     "throttling",
+    "balancing",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -41,6 +44,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "pkgindex.metrics.Measured",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -82,6 +86,9 @@ CACHES: dict[str, Any] = {
         },
     },
 }
+
+if ENV.limits_redis_url:
+    CACHES["limits"] = {**CACHES["default"], "LOCATION": ENV.limits_redis_url}
 
 SPOOL_DIR = DATA_DIR / "spool"
 MAX_UPLOAD_BYTES = ENV.max_upload_bytes
@@ -157,7 +164,13 @@ SPECTACULAR_SETTINGS = {
 THROTTLING: dict[str, Any] = {
     "ACTOR": "pkgindex.limit_changes.actor_of",
     "ADMIN_PERMISSION": "pkgindex.accounts.rest.Operator",
+    "CACHE": "limits" if ENV.limits_redis_url else "default",
     "CALLER": "pkgindex.throttles.caller_of",
+    "CLUSTER": ENV.limits_cluster,
+    "CLUSTER_OPTIONS": ENV.limits_cluster_options,
+    "MAIL_TO": ENV.limits_mail_to,
+    "MOST_DELAYED": ENV.web_threads * 3 // 4,
+    "WEBHOOKS": ENV.limits_webhooks,
     "SCOPES": {
         "index": "pages of the simple API and of PyPI's JSON API",
         "metadata": ".metadata files",
@@ -166,7 +179,11 @@ THROTTLING: dict[str, Any] = {
         "api": "the REST API",
         "web": "pages for people and the administration",
         "login": "wrong passwords and tokens",
+        "storage": "bytes of the files that a user uploaded",
+        "project-storage": "bytes of a project's files",
+        "index-storage": "bytes of an index's files",
     },
+    "STORED": "pkgindex.storage.stored",
     "TRUSTED_PROXIES": [str(network) for network in ENV.trusted_proxies],
     "USAGE_URL": "/api/v1/usage/",
     "WORKERS": ENV.web_processes,
@@ -189,8 +206,28 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # A heartbeat that waited longer than the next one is no news, and must not pile up while no worker runs.
     "heartbeat": {"task": "pkgindex.heartbeat", "schedule": 5.0, "options": {"expires": 15}},
     "collect blobs": {"task": "blobs.collect", "schedule": crontab(hour="3", minute="17")},
+    "recount storage": {"task": "pkgindex.recount_storage", "schedule": crontab(hour="4", minute="23")},
+    # As balancing.replication.tasks.SCHEDULE has them, which cannot be imported before there are models.
+    "balancing: probe": {"task": "balancing.probe", "schedule": 1.0, "options": {"expires": 2}},
+    "balancing: reap": {"task": "balancing.reap", "schedule": 5.0, "options": {"expires": 5}},
+    "balancing: plan": {"task": "balancing.plan", "schedule": 60.0, "options": {"expires": 60}},
+    "balancing: compare": {"task": "balancing.compare", "schedule": crontab(minute="23"), "options": {"expires": 3600}},
+    "balancing: scrub": {"task": "balancing.scrub", "schedule": crontab(minute="43"), "options": {"expires": 3600}},
     "sweep unfinished uploads": {"task": "blobs.sweep", "schedule": crontab(minute="41")},
 }
+
+DEFAULT_FROM_EMAIL = ENV.mail_from
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": ENV.mail}
+else:
+    EMAIL_BACKEND = ENV.mail["BACKEND"]
+    EMAIL_HOST = ENV.mail["OPTIONS"].get("host", "")
+    EMAIL_PORT = ENV.mail["OPTIONS"].get("port", 0)
+    EMAIL_HOST_USER = ENV.mail["OPTIONS"].get("username", "")
+    EMAIL_HOST_PASSWORD = ENV.mail["OPTIONS"].get("password", "")
+    EMAIL_USE_TLS = ENV.mail["OPTIONS"].get("use_tls", False)
+    EMAIL_USE_SSL = ENV.mail["OPTIONS"].get("use_ssl", False)
+    EMAIL_TIMEOUT = ENV.mail["OPTIONS"].get("timeout")
 
 LOGGING = {
     "version": 1,

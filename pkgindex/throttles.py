@@ -6,6 +6,7 @@ that gets through. A challenge and a 304 cost nothing, nor does asking how one s
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -26,12 +27,12 @@ from throttling.subjects import Caller
 
 BY_FIRST_SEGMENT = {"simple": "index", "pypi": "index", "packages": "download", "legacy": "index", "api": "api"}
 FREE = frozenset({"livez", "readyz", "metrics", "static", "robots.txt"})
-USAGE = "/api/v1/usage/"
+USAGE, METRICS = "/api/v1/usage/", "/metrics"
 LONGEST_WAIT = 60  # seconds: an installer sleeps as long as it is told, so it is told to fail instead
 COSTS_NOTHING = frozenset({304, 401})
 
 BY_THE_DOOR = frozenset({"index", "upload"})  # these ask when they know what to ask
-PENDING = "limits_pending"
+PENDING, CHARGED_BYTES = "limits_pending", "limits_charged_bytes"
 
 View = Callable[[HttpRequest], HttpResponseBase]
 
@@ -109,6 +110,7 @@ def admit_page(request: HttpRequest, key: str) -> Beside | None:
 
 def admit_download(request: HttpRequest, size: int) -> Decision:
     """Charge a file of `size` bytes and take a lease for it; give both to `paced`. Raises LimitReached."""
+    request.__dict__[CHARGED_BYTES] = size
     return admit(request, "download", Costs(requests=0, size=size, lease=leases.new()))
 
 
@@ -116,27 +118,42 @@ def paced(request: HttpRequest, response: HttpResponseBase, decision: Decision, 
     """The response of an admitted download, at its caller's pace and with its lease kept while bytes flow.
 
     Where neither is limited nothing is wrapped, so that the server can still use sendfile. What nginx sends it paces
-    itself, by the caller's rate divided by the downloads that are under way.
+    itself, by the caller's rate divided by the downloads that are under way. What an aborted download did not send is
+    given back, except by nginx, which does not tell.
     """
     if response.status_code >= 400:
         give_back(request)
         return response
     sender = caller_of(request)
-    if not leases.lines(decision) and not bandwidth.limits_of(sender):
+    held = bool(leases.lines(decision) or bandwidth.limits_of(sender))
+    if not held and not decision.counts_bytes:
         return response
     if response.has_header("X-Accel-Redirect"):
-        rate = bandwidth.accel_rate(sender, decision)
-        if rate is not None:
-            response["X-Accel-Limit-Rate"] = str(rate)
-        bandwidth.lease_for_accel(decision, size, rate)
-        return response
-    if isinstance(response, StreamingHttpResponse):
-        chunks: Any = response.streaming_content
-        response.streaming_content = leases.renewing(bandwidth.shaped(chunks, sender), decision)
-        response.file_to_stream = None  # type: ignore[attr-defined]  # else the server sends the file by itself
+        if held:
+            _paced_by_nginx(response, sender, decision, size)
+    elif isinstance(response, StreamingHttpResponse):
+        _paced_here(response, sender, decision, wrap=held)
     else:
         leases.release(decision)
     return response
+
+
+def _paced_by_nginx(response: HttpResponseBase, sender: Caller, decision: Decision, size: int) -> None:
+    rate = bandwidth.accel_rate(sender, decision)
+    if rate is not None:
+        response["X-Accel-Limit-Rate"] = str(rate)
+    bandwidth.lease_for_accel(decision, size, rate)
+
+
+def _paced_here(response: StreamingHttpResponse, sender: Caller, decision: Decision, *, wrap: bool) -> None:
+    length = int(response["Content-Length"])
+    file = getattr(response, "file_to_stream", None)
+    if file is not None and not wrap:
+        file.when_closed = partial(leases.give_back_unsent, decision, length)
+        return
+    chunks: Any = response.streaming_content
+    response.streaming_content = leases.renewing(bandwidth.shaped(chunks, sender), decision, length)
+    response.file_to_stream = None  # type: ignore[attr-defined]  # else the server sends the file by itself
 
 
 def give_back(request: HttpRequest) -> None:
@@ -153,13 +170,15 @@ class Limits:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """The view's answer, or 429."""
         scope = scope_of(request.method or "GET", request.path_info)
-        if scope is None:
+        if scope is None and not _costs_nothing_but_guesses(request):
             return self._get_response(request)
         sender, guard = _sender(request)
         if guard is not None:
             refused = _count_failure(request, guard)
             if refused is not None:
                 return refused
+        if scope is None:
+            return self._get_response(request)
         if scope in BY_THE_DOOR:
             request.__dict__[PENDING] = sender
         else:
@@ -174,6 +193,11 @@ class Limits:
             # What has no page, such as a redirect, was answered without asking; it is counted all the same.
             return _decide(request, sender, scope) or response
         return response
+
+
+def _costs_nothing_but_guesses(request: HttpRequest) -> bool:
+    """True for credentials at an address that costs nothing: wrong ones are counted there all the same."""
+    return request.path_info in {USAGE, METRICS} and "HTTP_AUTHORIZATION" in request.META
 
 
 def _decide(request: HttpRequest, sender: Caller, scope: str) -> HttpResponse | None:

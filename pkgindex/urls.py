@@ -6,7 +6,7 @@ from django.http.response import HttpResponseBase
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
-from pkgindex import health
+from pkgindex import health, metrics
 from pkgindex.upload.views import upload
 from pkgindex.web.views import home
 
@@ -21,6 +21,7 @@ urlpatterns = [
     path("", front),
     path("livez", health.livez),
     path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
     path("", include("pkgindex.simple.urls")),
     path("", include("pkgindex.downloads.urls")),
     path("", include("pkgindex.upload.urls")),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as current
 from django.core.checks import CheckMessage, Tags, run_checks
+from django_redis import get_redis_connection
 
 from tests.quickstart.service import ROOT, clean_environment
 
@@ -91,6 +92,41 @@ def test_production_settings_pass_django_s_deployment_checks(tmp_path):
     done = run(tmp_path, "manage.py", "check", "--deploy", "--fail-level", "WARNING", **GOOD)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("memory", "policy", "expected"),
+    [
+        ("64mb", "allkeys-lru", {"pkgindex.W007"}),
+        ("64mb", "volatile-ttl", {"pkgindex.W007"}),
+        ("64mb", "noeviction", set()),
+        ("0", "allkeys-lru", set()),
+    ],
+)
+def test_a_redis_that_forgets_limits_is_named(settings, memory, policy, expected):
+    """A policy that drops keys counts once there is a bound on memory."""
+    settings.ALLOWED_HOSTS = ["example.org"]
+    redis = get_redis_connection("default", write=True)
+    before = redis.config_get("maxmemory*")
+    redis.config_set("maxmemory", memory)
+    redis.config_set("maxmemory-policy", policy)
+    try:
+        found = ids()
+    finally:
+        redis.config_set("maxmemory", before["maxmemory"])
+        redis.config_set("maxmemory-policy", before["maxmemory-policy"])
+
+    assert found == expected
+
+
+def test_checks_are_silent_without_redis(settings, redis_server):
+    """Where an image is built there is none."""
+    settings.ALLOWED_HOSTS = ["example.org"]
+    redis_server.stop()
+    try:
+        assert ids() == set()
+    finally:
+        redis_server.start()
 
 
 def test_web_server_does_not_start_without_a_key(tmp_path):

@@ -9,7 +9,8 @@ from pkgindex import env
 
 NAMES = (
     "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "PUBLIC_URL", "HTTPS_ONLY", "DATABASE_URL", "REDIS_URL", "CACHE_URL",
-    "CELERY_BROKER_URL", "BLOB_STORAGE", "TRUSTED_PROXIES", "MAX_UPLOAD_BYTES", "LOG_LEVEL",
+    "CELERY_BROKER_URL", "BLOB_STORAGE", "TRUSTED_PROXIES", "MAX_UPLOAD_BYTES", "LOG_LEVEL", "LIMITS_REDIS_URL",
+    "LIMITS_REDIS_CLUSTER", "LIMITS_MAIL_TO", "LIMITS_WEBHOOKS", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "METRICS_NETWORKS",
 )  # fmt: skip
 
 
@@ -58,6 +59,27 @@ def test_file_supplies_what_the_environment_does_not(home, monkeypatch):
         ("CACHE_URL", "somewhere"),
         ("BLOB_STORAGE", "{"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,everybody"),
+        ("METRICS_NETWORKS", "10.0.0.0/99"),
+        ("LIMITS_REDIS_URL", "somewhere"),
+        ("LIMITS_REDIS_URL", "http://host"),
+        ("LIMITS_REDIS_URL", "redis://host:99999999"),
+        ("LIMITS_REDIS_CLUSTER", "node"),
+        ("LIMITS_REDIS_CLUSTER", "node:0"),
+        ("LIMITS_REDIS_CLUSTER", "node:70000"),
+        ("LIMITS_REDIS_CLUSTER", "http://node:7000"),
+        ("LIMITS_REDIS_CLUSTER", "rediss://"),
+        ("LIMITS_REDIS_CLUSTER", ":7000"),
+        ("LIMITS_MAIL_TO", "nobody"),
+        ("LIMITS_MAIL_TO", "a@b@c"),
+        ("LIMITS_WEBHOOKS", "ftp://host/"),
+        ("LIMITS_WEBHOOKS", "https://"),
+        ("LIMITS_WEBHOOKS", "file:///etc/passwd"),
+        ("LIMITS_WEBHOOKS", "https://fine.example.org/,nonsense"),
+        ("LIMITS_WEBHOOKS", "https://[half"),
+        ("EMAIL_URL", "host"),
+        ("EMAIL_URL", "imap://host"),
+        ("EMAIL_URL", "smtp://"),
+        ("EMAIL_URL", "smtp://host:port"),
         ("MAX_UPLOAD_BYTES", "0"),
         ("MAX_UPLOAD_BYTES", "1e9"),
         ("LOG_LEVEL", "loud"),
@@ -112,3 +134,89 @@ def test_file_that_is_a_folder_is_refused(home):
 
     with pytest.raises(ImproperlyConfigured, match="cannot be read"):
         env.load()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("smtp://relay", ("relay", 25, "", "", False, False)),
+        ("smtp+tls://me%40x:p%2Fw@mail.example.org", ("mail.example.org", 587, "me@x", "p/w", True, False)),
+        ("smtps://u:p@mail.example.org", ("mail.example.org", 465, "u", "p", False, True)),
+        ("smtp://127.0.0.1:2525", ("127.0.0.1", 2525, "", "", False, False)),
+    ],
+)
+def test_mail_server(home, monkeypatch, text, expected):
+    """Scheme, host, port and credentials; every wait is bounded."""
+    monkeypatch.setenv("EMAIL_URL", text)
+
+    options = env.load().mail["OPTIONS"]
+
+    assert options.pop("timeout") == 10
+    assert tuple(options.values()) == expected
+
+
+def test_mail_to_the_terminal(home, monkeypatch):
+    """For trying things out."""
+    monkeypatch.setenv("EMAIL_URL", "console:")
+
+    assert env.load().mail["BACKEND"].endswith("console.EmailBackend")
+
+
+def test_limits_of_their_own(home, monkeypatch):
+    """A Redis, who hears of bans, who reads metrics."""
+    monkeypatch.setenv("LIMITS_REDIS_URL", "rediss://:p@limits.example.org:6380/0")
+    monkeypatch.setenv("LIMITS_MAIL_TO", "ann@example.org, bob@example.org")
+    monkeypatch.setenv("LIMITS_WEBHOOKS", "https://hooks.example.org/a?b=c")
+    monkeypatch.setenv("METRICS_NETWORKS", "10.0.0.0/8")
+
+    found = env.load()
+
+    assert found.limits_redis_url == "rediss://:p@limits.example.org:6380/0"
+    assert found.limits_mail_to == ["ann@example.org", "bob@example.org"]
+    assert found.limits_webhooks == ["https://hooks.example.org/a?b=c"]
+    assert [str(network) for network in found.metrics_networks] == ["10.0.0.0/8"]
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes", "options"),
+    [
+        ("a:7000,b:7001", ["a:7000", "b:7001"], {}),
+        ("redis://a:7000", ["a:7000"], {}),
+        ("rediss://u:p%2Cw@a:7000, b:7001", ["a:7000", "b:7001"], {"username": "u", "password": "p,w", "ssl": True}),
+        ("redis://:p@[::1]:7000", ["[::1]:7000"], {"password": "p"}),
+    ],
+)
+def test_limits_in_a_cluster(home, monkeypatch, text, nodes, options):
+    """Some of its nodes, with what all of them ask for."""
+    monkeypatch.setenv("LIMITS_REDIS_CLUSTER", text)
+
+    found = env.load()
+
+    assert (found.limits_cluster, found.limits_cluster_options) == (nodes, options)
+
+
+def test_limits_are_counted_in_one_place(home, monkeypatch):
+    """Two answers to the same question are a mistake."""
+    monkeypatch.setenv("LIMITS_REDIS_CLUSTER", "a:7000")
+    monkeypatch.setenv("LIMITS_REDIS_URL", "redis://b")
+
+    with pytest.raises(ImproperlyConfigured, match="both set"):
+        env.load()
+
+
+@pytest.mark.parametrize("name", ["EMAIL_URL", "LIMITS_REDIS_URL", "LIMITS_REDIS_CLUSTER", "LIMITS_WEBHOOKS"])
+def test_what_is_wrong_is_told_without_the_password(home, monkeypatch, name):
+    """The message may end in a log."""
+    monkeypatch.setenv(name, "odd://user:hidden-word@host")
+
+    with pytest.raises(ImproperlyConfigured, match=name) as refusal:
+        env.load()
+    assert "hidden-word" not in str(refusal.value)
+
+
+def test_nothing_set_counts_limits_beside_the_cache(home):
+    """And only this machine reads metrics unasked."""
+    found = env.load()
+
+    assert (found.limits_redis_url, found.limits_cluster, found.limits_webhooks) == ("", [], [])
+    assert [str(network) for network in found.metrics_networks] == ["127.0.0.0/8", "::1/128"]

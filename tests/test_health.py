@@ -16,7 +16,7 @@ from tests.quickstart.service import ROOT, clean_environment
 from tests.support.servers import free_port, wait_for_port
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:pkgindex.gunicorn_conf", "-w", "1"]
-PARTS = {"database", "redis", "blobs", "worker", "beat"}
+PARTS = {"database", "redis", "blobs", "worker", "beat", "limits"}
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -90,10 +90,12 @@ def test_redis_down(client, redis_server, alive):
     redis_server.stop()
     answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert parts_down(answer) == {"redis", "worker", "beat"}
+    assert parts_down(answer) == {"redis", "worker", "beat", "limits"}
+    assert answer.json()["parts"]["limits"]["status"] == "degraded"
     assert "test@" not in answer.text
 
     redis_server.start()
+    time.sleep(1.1)  # the limiter tries an absent store once a second
     for probe in health.PROBES.values():
         probe.forget()
     assert parts_down(client.get("/readyz?exclude=worker&exclude=beat")) == set()
@@ -112,6 +114,34 @@ def test_redis_that_hangs(client, redis_server, alive):
     assert answer.status_code == 503
     assert "redis" in parts_down(answer)
     assert elapsed < 15
+
+
+def test_limits_without_their_store_do_not_make_a_host_unready(client, alive, settings, monkeypatch):
+    """The store is away from every host at once: the part is degraded, says since when, and readiness stays."""
+    from throttling import store
+
+    settings.THROTTLING = {**settings.THROTTLING, "CACHE": "elsewhere"}
+    location = f"redis://:hidden-word@127.0.0.1:{free_port()}/1"
+    settings.CACHES = {**settings.CACHES, "elsewhere": {**settings.CACHES["default"], "LOCATION": location}}
+    answer = client.get("/readyz")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    part = answer.json()["parts"]["limits"]
+    assert part["status"] == "degraded"
+    assert "since 0 s" in part["sentence"]
+    assert "hidden-word" not in answer.text
+    assert "127.0.0.1" not in answer.text
+    settings.THROTTLING = {**settings.THROTTLING, "CACHE": "default"}
+    store.reset()
+    health.PROBES["limits"].forget()
+    assert client.get("/readyz").json()["parts"]["limits"]["sentence"] == "Their store answers."
+
+
+def test_limits_in_memory_are_up(client, alive, settings):
+    """One process with its own memory has nothing to lose."""
+    settings.THROTTLING = {**settings.THROTTLING, "STORE": "memory"}
+
+    assert client.get("/readyz").json()["parts"]["limits"]["status"] == "up"
 
 
 def test_worker_gone_but_beat_sends(client):

@@ -8,13 +8,8 @@ from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
-from throttling import bans, services, stats, usage
+from throttling import bans, callers, services, stats, usage
 from throttling.models import Assignment, Ban, Change, Exemption, Limit, Plan
-
-
-def actor_of(request: HttpRequest) -> str:
-    """Who acts, for the list of changes."""
-    return str(request.user)
 
 
 class Recorded(admin.ModelAdmin):
@@ -22,24 +17,24 @@ class Recorded(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: ARG002 - Django's signature
         """Add or change."""
-        services.save(obj, actor=actor_of(request), check=False)  # the form has checked it
+        services.save(obj, actor=callers.actor_for(request), check=False)  # the form has checked it
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         """Delete one."""
-        services.remove(obj, actor=actor_of(request))
+        services.remove(obj, actor=callers.actor_for(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Delete what was ticked."""
         for obj in queryset:
-            services.remove(obj, actor=actor_of(request))
+            services.remove(obj, actor=callers.actor_for(request))
 
     def save_formset(self, request: HttpRequest, form: Any, formset: BaseInlineFormSet, change: bool) -> None:  # noqa: ARG002 - Django's signature
         """Rows within the page of another row."""
         rows = formset.save(commit=False)
         for row in formset.deleted_objects:
-            services.remove(row, actor=actor_of(request))
+            services.remove(row, actor=callers.actor_for(request))
         for row in rows:
-            services.save(row, actor=actor_of(request), check=False)
+            services.save(row, actor=callers.actor_for(request), check=False)
         formset.save_m2m()
 
 
@@ -107,7 +102,7 @@ class AssignmentAdmin(Recorded):
     def reset_usage(self, request: HttpRequest, queryset: QuerySet[Assignment]) -> None:
         """Forget what they have used."""
         for row in queryset:
-            services.reset(row.subject, actor=actor_of(request))
+            services.reset(row.subject, actor=callers.actor_for(request))
         messages.success(request, f"{len(queryset)} subjects start afresh.")
 
 
@@ -142,7 +137,7 @@ class BanAdmin(Recorded):
     def lift(self, request: HttpRequest, queryset: QuerySet[Ban]) -> None:
         """End them everywhere."""
         for subject in sorted({row.subject for row in queryset}):
-            services.lift(subject, actor=actor_of(request))
+            services.lift(subject, actor=callers.actor_for(request))
         messages.success(request, "The bans are lifted.")
 
 

@@ -7,7 +7,7 @@ class ThrottlingConfig(AppConfig):
     """Limits, their admin, their command, their checks."""
 
     name = "throttling"
-    verbose_name = "traffic limits"
+    verbose_name = "Traffic limits"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

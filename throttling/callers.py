@@ -13,12 +13,20 @@ from throttling.subjects import Caller, Network
 
 def caller_for(request: Any) -> Caller:
     """The caller, by the project's function."""
-    return _function(conf.get().caller)(request)
+    found: Caller = _function(conf.get().caller)(request)
+    return found
+
+
+def actor_for(request: Any) -> str:
+    """The name of who changes limits, for the record: by the project's function, else the user's."""
+    path = conf.get().actor
+    found: str = _function(path)(request) if path else str(request.user)
+    return found
 
 
 @cache
-def _function(path: str) -> Callable[[Any], Caller]:
-    found: Callable[[Any], Caller] = import_string(path)
+def _function(path: str) -> Callable[[Any], Any]:
+    found: Callable[[Any], Any] = import_string(path)
     return found
 
 

@@ -10,8 +10,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.utils import timezone
 
-from throttling import rates
+from throttling import conf, rates
 from throttling.rates import Mode, Per, RateError
+from throttling.snapshot import APART
 from throttling.subjects import SubjectError, parse_subject
 
 SLUG = RegexValidator(r"\A[a-z0-9][a-z0-9._-]*\Z", "Lower-case letters, digits, dots, dashes and underscores.")
@@ -31,6 +32,9 @@ def validate_subject(text: str) -> None:
         parse_subject(text)
     except SubjectError as error:
         raise ValidationError(str(error)) from None
+
+
+DRF_PLAN = "drf"  # the plan whose limits name the scopes of Django REST framework's throttles
 
 
 class Plan(models.Model):
@@ -102,6 +106,8 @@ class Limit(models.Model):
 
     def clean(self) -> None:
         """Refuse combinations that have no meaning."""
+        if getattr(getattr(self, "plan", None), "name", "") != DRF_PLAN:
+            _check_scopes(self.scopes)
         try:
             rate = rates.parse(self.rate)
         except RateError:
@@ -153,6 +159,7 @@ class Exemption(models.Model):
     def clean(self) -> None:
         """Keep the subject in its canonical form, so that it is found."""
         self.subject = _canonical(self.subject)
+        _check_scopes(self.scopes)
 
 
 class Ban(models.Model):
@@ -205,6 +212,16 @@ class Revision(models.Model):
     """One row: the number of the plans in force, raised in the transaction of every change."""
 
     number = models.PositiveBigIntegerField(default=0, validators=[MinValueValidator(0)])
+
+
+def _check_scopes(text: str) -> None:
+    """Raise ValidationError for a word that is no scope, where the project says which words are."""
+    known = {*conf.get().scopes, *APART} if conf.get().scopes else set(text.split())
+    unknown = sorted(set(text.split()) - known)
+    if unknown:
+        raise ValidationError(
+            {"scopes": f"There is no scope {unknown[0][:40]!r}; scopes are {', '.join(sorted(known))}."}
+        )
 
 
 def _canonical(text: str) -> str:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from throttling import plans, store
 from throttling.lines import ban_key
-from throttling.models import Ban, Change, Revision, as_data
+from throttling.models import Ban, Change, Plan, Revision, as_data
 from throttling.signals import changed
 
 Row = models.Model
@@ -27,8 +27,11 @@ def save(row: Row, *, actor: str, check: bool = True) -> bool:
             return False
         row.save()
         _record(row, actor, "change" if old else "add", before, after)
-    if isinstance(row, Ban) and row.in_force:
-        _enforce(row)
+    if isinstance(row, Ban):
+        if isinstance(old, Ban):
+            _release(old)
+        if row.in_force:
+            _enforce(row)
     return True
 
 
@@ -36,10 +39,14 @@ def remove(row: Row, *, actor: str) -> None:
     """Delete a row."""
     with transaction.atomic():
         before = as_data(row)
+        if isinstance(row, Plan):
+            # They go with it, and the record is the only place that still tells of them.
+            before |= {"limits": [as_data(limit) for limit in row.limits.all()]}
+            before |= {"assignments": [as_data(assignment) for assignment in row.assignments.all()]}
         _record(row, actor, "delete", before, {})
         row.delete()
     if isinstance(row, Ban):
-        transaction.on_commit(lambda: store.get().forget([ban_key(row.subject)]))
+        _release(row)
 
 
 def lift(subject: str, *, actor: str) -> int:
@@ -88,6 +95,11 @@ def _raise_revision() -> None:
     if not Revision.objects.filter(pk=1).update(number=F("number") + 1):
         Revision.objects.get_or_create(pk=1, defaults={"number": 1})
     transaction.on_commit(plans.publish)
+
+
+def _release(row: Ban) -> None:
+    key = ban_key(row.subject)  # as it is now: the row may change before the transaction ends
+    transaction.on_commit(lambda: store.get().forget([key]))
 
 
 def _enforce(row: Ban) -> None:

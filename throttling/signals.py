@@ -6,6 +6,8 @@ from django.dispatch import Signal
 changed = Signal()
 # sender: None; caller, decision. Sent when a request is refused, also by a ban.
 refused = Signal()
+# sender: None; decision. Sent before a request is held back for `decision.delay_us`.
+delayed = Signal()
 # sender: None; caller, decision. Sent when a limit in shadow mode would have refused.
 would_refuse = Signal()
 # sender: None; subject, reason, seconds. Sent once per ban.

@@ -14,11 +14,12 @@ from rest_framework.throttling import BaseThrottle
 from throttling import callers, headers, onrequest, plans
 from throttling.decision import Decision
 from throttling.lines import Costs
+from throttling.models import DRF_PLAN
 from throttling.rates import Limit, parse_many
 from throttling.responses import READS
 from throttling.subjects import Caller
 
-PLAN = "drf"  # the plan in the database whose limits, by scope, replace DEFAULT_THROTTLE_RATES
+PLAN = DRF_PLAN  # its limits, by scope, replace DEFAULT_THROTTLE_RATES
 
 
 class PlanThrottle(BaseThrottle):

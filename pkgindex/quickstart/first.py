@@ -6,6 +6,7 @@ from pathlib import Path
 from django.core.management.base import CommandError
 from django.db import transaction
 
+import pkgindex
 from pkgindex.accounts.models import Token, User
 from pkgindex.accounts.roles import ALL_SCOPES
 from pkgindex.accounts.services import issue
@@ -13,10 +14,26 @@ from pkgindex.accounts.tokens import digest
 from pkgindex.audit.record import SYSTEM
 from pkgindex.catalog.models import Index
 from pkgindex.quickstart.credentials import CREDENTIALS_FILE, Credentials, read, write
+from throttling import filing
+from throttling.models import Change, Plan
 
+DEFAULT_PLANS = Path(pkgindex.__file__).parent / "default_plans.toml"
 UNCOMMITTED = "credentials.json.new"
 USERNAME = "admin"
 TOKEN_NAME = "quick start"  # noqa: S105 - a name that people read
+
+
+def default_plans() -> bool:
+    """Apply default_plans.toml to a new database, once; True where it did. Comes before anything else is created.
+
+    An installation that has an index or a user is not new: its people are used to what limits it had, or to none. One
+    whose limits were ever changed has a row that says so, also where no plan is left. The plans and those rows are one
+    transaction, so that a crash leaves a database that is still new.
+    """
+    if Change.objects.exists() or Plan.objects.exists() or Index.objects.exists() or User.objects.exists():
+        return False
+    filing.apply(DEFAULT_PLANS.read_text(encoding="utf-8"), actor="new installation")
+    return True
 
 
 def default_index() -> bool:

@@ -30,8 +30,17 @@ def test_everything_is_ready(service):
 
     assert answer.status_code == 200
     assert answer.json()["status"] == "up"
-    assert set(answer.json()["parts"]) == {"database", "redis", "blobs", "worker", "beat"}
+    assert set(answer.json()["parts"]) == {"database", "redis", "blobs", "worker", "beat", "limits"}
     assert all(part["status"] == "up" and part["latency_ms"] >= 0 for part in answer.json()["parts"].values())
+
+
+def test_limits_are_there_from_the_start(service):
+    """The default plans are in the database of a new installation."""
+    with sqlite3.connect(service.directory / "db.sqlite3") as database:
+        names = [name for (name,) in database.execute("SELECT name FROM throttling_plan ORDER BY name")]
+    database.close()
+
+    assert names == ["guards", "members", "visitors"]
 
 
 def test_credentials_have_exactly_the_promised_keys(service, credentials):

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from pkgindex.env import ROOT
+from pkgindex.quickstart import mirrors
 from pkgindex.quickstart.credentials import CREDENTIALS_FILE
 from pkgindex.quickstart.home import complete_environment, open_directory, port_is_free
 from pkgindex.quickstart.lock import SupervisorLock
@@ -31,29 +33,30 @@ class Command(BaseCommand):
         parser.add_argument("--data", type=Path, default=settings.DATA_DIR, help="Folder of all data (%(default)s).")
         parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (%(default)s).")
         parser.add_argument("--port", type=_number(1, 65_535), default=8000, help="Port to listen on (%(default)s).")
-        parser.add_argument("--nodes", type=_number(0, 100), default=0, help="Mirror nodes on this machine: 0.")
+        parser.add_argument("--nodes", type=_number(0, 20), default=2, help="Mirror nodes on loopback (%(default)s).")
         parser.add_argument("--workers", type=_number(1, 64), default=2, help="Web processes (%(default)s).")
         parser.add_argument("--no-worker", action="store_true", help="Start no background worker and no scheduler.")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
-        if options["nodes"]:
-            raise CommandError("Mirror nodes are not part of this version: leave --nodes out, or say --nodes 0.")
         directory = options["data"].expanduser().resolve()
         open_directory(directory)
         lock = SupervisorLock(directory)
         lock.take()
         _require_free(options["host"], options["port"])
+        redis = complete_environment(directory)
+        nodes = mirrors.local_nodes(directory, options["nodes"])
         plan = Plan(
             directory=directory,
             host=options["host"],
             port=options["port"],
             workers=options["workers"],
             with_worker=not options["no_worker"],
-            redis=complete_environment(directory),
+            redis=redis,
+            nodes={node.name: mirrors.command(directory, node) for node in nodes},
         )
         environment = _environment(plan)
         fresh = not (directory / CREDENTIALS_FILE).exists()
-        _prepare(plan, environment, lock)
+        _prepare(plan, nodes, environment, lock)
         self.stdout.write(f"starting on {plan.url}; data in {directory}; Ctrl-C stops everything")
         self.stdout.flush()
         sys.exit(Supervisor(lock).run(commands(plan, fresh=fresh), environment))
@@ -94,12 +97,13 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _prepare(plan: Plan, environment: dict[str, str], lock: SupervisorLock) -> None:
+def _prepare(plan: Plan, nodes: Sequence[mirrors.LocalNode], environment: dict[str, str], lock: SupervisorLock) -> None:
     """Run `manage.py prepare` with the settings of the data directory, which this process did not start with.
 
     Redis is not up yet, so nothing is said about its absence: a new one holds nothing that could be stale.
     """
-    command = guarded(lock, [sys.executable, str(ROOT / "manage.py"), "prepare", "--url", plan.url])
+    words = [word for node in nodes for word in ("--node", f"{node.name}={node.url}")]
+    command = guarded(lock, [sys.executable, str(ROOT / "manage.py"), "prepare", "--url", plan.url, *words])
     quiet = environment | {"LOG_LEVEL": "ERROR"}
     try:
         done = subprocess.run(command, env=quiet, cwd=ROOT, timeout=PREPARE_SECONDS, check=False)  # noqa: S603 - ours
