@@ -21,7 +21,7 @@ help: ## Show this list
 	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) DATA=$(DATA) PORT=$(PORT) ARGS=(more for pytest)"
 
 up: $(VENV)/base.stamp ## Install if needed, then run everything on this machine until Ctrl-C
-	@exec $(BIN)/python manage.py up --data $(DATA) --port $(PORT) --nodes 0
+	@exec $(BIN)/python manage.py up --data $(DATA) --port $(PORT) --nodes 2
 
 venv: $(VENV)/dev.stamp ## Make the virtual environment with everything for development
 

@@ -4,8 +4,12 @@ from django.apps import AppConfig
 
 
 class BalancingConfig(AppConfig):
-    """Nodes, their health and copies, their admin and commands."""
+    """Nodes, their health and copies, their admin, commands and checks."""
 
     name = "balancing"
     verbose_name = "mirror nodes"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the checks."""
+        from balancing import checks  # noqa: F401, PLC0415 - registers itself, once apps are loaded

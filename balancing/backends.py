@@ -1,13 +1,34 @@
-"""What every kind of node can do, whether it is our node server or a bucket."""
+"""What every kind of node can do, whether it is our node server or a bucket. Pure.
+
+| code of a NodeError | what happened |
+|---|---|
+| `unreachable` | no connection, or it broke |
+| `too_slow` | nothing came for too long, or too little |
+| `incomplete` | the bytes ended early, ours or the node's |
+| `bad_answer` | what answered does not behave as a node |
+| `refused` | the bucket's service does not let us in |
+| `not_found` | there is no such copy |
+| `digest_mismatch` | the bytes are not those of the digest |
+| `disk_full` | no room |
+
+A node server's own codes, such as `signature_expired`, are passed on.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, Self
+
+BLOCK = 1 << 16  # bytes that are read and sent at a time
+
+_AGAIN = frozenset(
+    {"unreachable", "bad_answer", "incomplete", "too_slow", "disk_full", "refused"}
+    | {"signature_missing", "signature_invalid", "signature_expired"}  # keys and clocks are put right
+)
 
 
 class NodeError(Exception):
-    """The node refused or could not be reached; `code` is the node's own, or `unreachable` or `bad_answer`."""
+    """The node refused or could not be reached; `code` says why to programs, the message says it to people."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -16,7 +37,7 @@ class NodeError(Exception):
     @property
     def retryable(self) -> bool:
         """True where the same call may succeed later."""
-        return self.code in {"unreachable", "bad_answer", "incomplete", "too_slow", "disk_full"}
+        return self.code in _AGAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +57,33 @@ class Condition:
     in_flight: int = 0
 
 
+class Blocks(Protocol):
+    """Bytes that arrive, block by block. Closing it closes the connection, at any time, also before the first block."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def __next__(self) -> bytes: ...
+
+    def close(self) -> None:
+        """End it; no error where it has ended."""
+
+
 class Backend(ABC):
     """One node. Every method raises NodeError; every wait is bounded."""
 
     @abstractmethod
     def put(self, digest: str, size: int, source: BinaryIO) -> None:
-        """Send a file; on return it is whole, checked and durable on the node."""
+        """Send a file; on return it is whole, checked and durable on the node.
+
+        Only an error of the source itself is raised as it is.
+        """
 
     @abstractmethod
     def has(self, digest: str) -> int | None:
         """The size of the node's copy; None where it has none."""
 
     @abstractmethod
-    def read(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def read(self, digest: str, start: int = 0, end: int | None = None) -> Blocks:
         """The bytes from `start` to before `end` in blocks. The answer's head has arrived when this returns.
 
         Raises NodeError also in the middle, where the node stops early. Closing the iterator closes the connection.
@@ -64,7 +99,10 @@ class Backend(ABC):
 
     @abstractmethod
     def scrub(self, digest: str) -> bool:
-        """Have the copy's bytes read again; False where it was damaged, and it is then removed."""
+        """Have the copy's bytes read again; False where it was damaged, and it is then removed.
+
+        Raises NodeError `not_found` where there is no copy.
+        """
 
     @abstractmethod
     def condition(self) -> Condition:
@@ -72,4 +110,20 @@ class Backend(ABC):
 
     @abstractmethod
     def url(self, digest: str, now: float, life: int) -> str:
-        """An absolute signed URL for GET and HEAD, good for at least `life` seconds, the same for the hour."""
+        """An absolute signed URL for GET, good for at least `life` seconds, the same for the hour.
+
+        A node server's is good for HEAD too; S3 signs the method, so a bucket's is not.
+        """
+
+
+class Nothing:
+    """Blocks of an empty file or range."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        raise StopIteration
+
+    def close(self) -> None:
+        """Nothing is open."""

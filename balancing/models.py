@@ -4,6 +4,9 @@ Nodes are written through `balancing.services`, health through `balancing.health
 `balancing.replication`; each write is a conditional update.
 """
 
+from math import isfinite
+from urllib.parse import urlsplit
+
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
@@ -12,6 +15,18 @@ from django.db.models import Q
 from balancing.fleet import Admin
 
 NAME = RegexValidator(r"\A[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z", "Lower-case letters, digits and dashes, at most 40.")
+
+
+def validate_url(text: str) -> None:
+    """Raise ValidationError where the text is not an address of a node: http or https, a host, perhaps a path."""
+    try:
+        parts = urlsplit(text)
+        fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fine = False
+    # What stands before an @ would be shown in lists; the rest would end up in the middle of signed URLs.
+    if not fine or "@" in parts.netloc or parts.query or parts.fragment or not text.isprintable() or " " in text:
+        raise ValidationError("An address begins with http:// or https:// and a host, without user, query or fragment.")
 
 
 class Kind(models.TextChoices):
@@ -26,11 +41,16 @@ class Node(models.Model):
 
     name = models.CharField(max_length=40, primary_key=True, validators=[NAME])
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.SERVER)
-    url = models.URLField(
-        max_length=300, help_text="Where we reach it: the node server, or the endpoint of the S3 service."
+    url = models.CharField(
+        max_length=300,
+        validators=[validate_url],
+        help_text="Where we reach it: the node server, or the endpoint of the S3 service.",
     )
-    public_url = models.URLField(
-        max_length=300, blank=True, help_text="Where clients reach it, if that is another address."
+    public_url = models.CharField(
+        max_length=300,
+        blank=True,
+        validators=[validate_url],
+        help_text="Where clients reach it, if that is another address.",
     )
     bucket = models.CharField(max_length=63, blank=True, help_text="For buckets: its name.")
     region = models.CharField(max_length=40, blank=True, help_text="For buckets.")
@@ -41,7 +61,9 @@ class Node(models.Model):
         help_text="Its share of downloads and copies beside the others'; 0: none.",
     )
     zone = models.CharField(max_length=40, blank=True)
-    max_conns = models.PositiveIntegerField(default=0, help_text="Downloads at once; 0: no limit.")
+    max_conns = models.PositiveIntegerField(
+        default=0, validators=[MaxValueValidator(1_000_000)], help_text="Downloads at once; 0: no limit."
+    )
     capacity = models.BigIntegerField(
         null=True,
         blank=True,
@@ -62,7 +84,9 @@ class Node(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Refuse a bucket without a name, and a server with one."""
+        """Refuse a bucket without a name, a server with one, and a weight that is no number."""
+        if isinstance(self.weight, float) and not isfinite(self.weight):
+            raise ValidationError({"weight": "The weight must be a number."})
         if (self.kind == Kind.BUCKET) != bool(self.bucket):
             raise ValidationError({"bucket": "A bucket has a name, and nothing else has."})
 
@@ -77,12 +101,19 @@ class Health(models.Model):
     state = models.JSONField(default=dict)
     number = models.BigIntegerField(default=0)
     free = models.BigIntegerField(null=True, help_text="Bytes, as the last probe heard.")
+    used = models.BigIntegerField(default=0, help_text="Bytes of its copies; counted where it has a capacity.")
     load = models.FloatField(default=0.0)
     in_flight = models.IntegerField(default=0)
     latency = models.FloatField(default=0.0, help_text="Seconds; peak-sensitive average of probes.")
     down_since = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=300, blank=True)
     last_error_at = models.DateTimeField(null=True)
+
+
+class Revision(models.Model):
+    """One row: how often nodes or their health have changed. Orders the pictures of them."""
+
+    number = models.BigIntegerField(default=0)
 
 
 class Probe(models.Model):
@@ -118,10 +149,10 @@ class Replica(models.Model):
     size = models.BigIntegerField()
     state = models.CharField(max_length=10, choices=ReplicaState.choices, default=ReplicaState.PENDING)
     lease = models.CharField(max_length=32, blank=True, help_text="The name of the transfer that holds it.")
-    lease_until = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField(null=True, help_text="Nobody else may touch the copy before.")
     sent = models.BigIntegerField(default=0, help_text="Bytes of the transfer under way.")
     attempts = models.PositiveIntegerField(default=0)
-    due_at = models.DateTimeField(help_text="Not to be tried before.")
+    due_at = models.DateTimeField(help_text="When a task is to be sent for it.")
     last_error = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     verified_at = models.DateTimeField(null=True)
@@ -138,11 +169,28 @@ class Replica(models.Model):
                 condition=Q(state__in=["pending", "corrupt", "deleting"]),
             ),
             models.Index(name="balancing_replica_lease", fields=["lease_until"], condition=Q(state="copying")),
-            models.Index(name="balancing_replica_node", fields=["node", "state", "digest"]),
+            models.Index(name="balancing_replica_node", fields=["node", "state", "digest", "size"]),
+            # Across all nodes, by id: what has failed, what waits.
+            models.Index(name="balancing_replica_state", fields=["state", "id"]),
+            models.Index(
+                name="balancing_replica_waiting",
+                fields=["node", "created_at"],
+                condition=Q(state__in=["pending", "copying"], verified_at__isnull=True),
+            ),
+            models.Index(name="balancing_replica_scrub", fields=["node", "scrubbed_at"], condition=Q(state="verified")),
         ]
 
     def __str__(self) -> str:
         return f"{self.digest[:12]} on {self.node_id}"
+
+
+class Walk(models.Model):
+    """A walk through all files that goes on where it stopped."""
+
+    name = models.CharField(max_length=20, primary_key=True)
+    after = models.CharField(max_length=64, blank=True, help_text="The last digest that is done.")
+    signature = models.CharField(max_length=64, blank=True, help_text="The nodes that it was begun with.")
+    finished_at = models.DateTimeField(null=True)
 
 
 class Change(models.Model):

@@ -117,7 +117,9 @@ def probed(state: NodeState, *, passed: bool, now: float, rules: Rules, jitter: 
             after = replace(after, up=True, ever_up=True, streak=0, returned_at=now)
         elif not passed and after.streak >= rules.fall:
             after = replace(after, up=False, streak=0)
-    pause = rules.fast_interval if is_suspicious(after, now, rules) else rules.interval
+    # A node that never was up is probed fast as well: it was added a moment ago and is about to start.
+    hurried = is_suspicious(after, now, rules) or not after.ever_up
+    pause = rules.fast_interval if hurried else rules.interval
     return replace(after, next_probe=now + pause * (1 + rules.jitter * max(-1.0, min(1.0, jitter))))
 
 

@@ -6,17 +6,21 @@
 |---|---|
 | `PUT /files/<sha256>` | 201 once the file is whole, checked and synced |
 | `GET`, `HEAD /files/<sha256>` | the file, or one range of it |
+| `GET /probe` | a few bytes, sent as files are: from the disk, and by nginx where it sends the files |
 | `DELETE /files/<sha256>` | 204, also where there was none |
 | `GET /inventory?after=&limit=` | `{"files": [[sha256, size], ...], "after": ...}` |
 | `POST /scrub?sha256=` | `{"intact": true or false}`; a damaged file is removed |
 | `GET /health` | free bytes, load, transfers in flight; the only one without a signature |
 
 Errors are `{"code", "detail"}`. Transfers are counted per process: one process with threads knows all of its own.
+With `MIRROR_ACCEL=/files-internal/` an nginx in front sends the files (deploy/nginx/mirror-node.conf): the signature is
+checked here, then nginx is told the file. What it sends is not counted, uploads are.
 """
 
 import json
 import os
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Lock
@@ -73,10 +77,10 @@ class Part:
 
 
 class Node:
-    """The application. `clock` gives epoch seconds."""
+    """The application. `clock` gives epoch seconds; `accel` is nginx's internal location of the store's folder."""
 
-    def __init__(self, store: Store, ring: Keyring, clock: Callable[[], float] = time.time) -> None:
-        self._store, self._ring, self._clock = store, ring, clock
+    def __init__(self, store: Store, ring: Keyring, clock: Callable[[], float] = time.time, *, accel: str = "") -> None:
+        self._store, self._ring, self._clock, self._accel = store, ring, clock, accel
         self._in_flight, self._lock = 0, Lock()
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
@@ -112,6 +116,8 @@ class Node:
 
     def _manage(self, path: str, query: dict[str, list[str]], environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         match path, environ["REQUEST_METHOD"]:
+            case "/probe", "GET":
+                return self._probe(environ, start)
             case "/inventory", "GET":
                 limit = query.get("limit", [""])[0]
                 number = int(limit) if limit.isascii() and limit.isdigit() and len(limit) < 9 else MOST_ITEMS
@@ -137,17 +143,15 @@ class Node:
 
     def _send(self, digest: str, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         file, size = self._store.open(digest)
-        etag = f'"{digest}"'
-        headers = [
-            ("ETag", etag),
-            ("Accept-Ranges", "bytes"),
-            ("Cache-Control", "private, max-age=31536000, immutable"),
-        ]
+        etag, headers = f'"{digest}"', _headers(digest)
         begin, length, status = 0, size, "ok"
         if etag in environ.get("HTTP_IF_NONE_MATCH", ""):
             file.close()
             start(STATUS["unchanged"], headers)
             return []
+        if self._by_nginx(environ):
+            file.close()
+            return self._hand_over(f"{digest[:2]}/{digest[2:4]}/{digest[4:]}", headers, start)
         # A range of another file than the client has begun would be useless: If-Range, RFC 9110 section 13.1.5.
         if environ.get("HTTP_IF_RANGE", etag).strip() == etag:
             try:
@@ -164,10 +168,29 @@ class Node:
             file.close()
             start(STATUS[status], headers)
             return []
-        self._count(1)
         start(STATUS[status], headers)
+        self._count(1)
         body: Iterable[bytes] = environ["wsgi.file_wrapper"](Part(file, begin, length, lambda: self._count(-1)), BLOCK)
         return body
+
+    def _probe(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+        file, size = self._store.open_probe()
+        if self._by_nginx(environ):
+            file.close()
+            return self._hand_over("probe", [], start)
+        start(STATUS["ok"], [("Content-Type", "application/octet-stream"), ("Content-Length", str(size))])
+        # It is not counted: who probes would hear of himself.
+        body: Iterable[bytes] = environ["wsgi.file_wrapper"](Part(file, 0, size, lambda: None), BLOCK)
+        return body
+
+    def _by_nginx(self, environ: dict[str, Any]) -> bool:
+        """Whether nginx can answer: it knows ranges, and does not know our tag, which If-Range compares."""
+        return bool(self._accel) and environ["REQUEST_METHOD"] == "GET" and "HTTP_IF_RANGE" not in environ
+
+    def _hand_over(self, path: str, headers: Headers, start: Start) -> Iterable[bytes]:
+        more = [("X-Accel-Redirect", self._accel + path), ("Content-Type", "application/octet-stream")]
+        start(STATUS["ok"], [*headers, *more, ("Content-Length", "0")])
+        return []
 
     def _health(self) -> dict[str, object]:
         return {
@@ -180,6 +203,16 @@ class Node:
     def _count(self, change: int) -> None:
         with self._lock:
             self._in_flight += change
+
+
+def _headers(digest: str) -> Headers:
+    """What every answer says of a file. Repr-Digest (RFC 9530) is that of the whole file, also beside a part of it."""
+    return [
+        ("ETag", f'"{digest}"'),
+        ("Repr-Digest", f"sha-256=:{b64encode(bytes.fromhex(digest)).decode()}:"),
+        ("Accept-Ranges", "bytes"),
+        ("Cache-Control", "private, max-age=31536000, immutable"),
+    ]
 
 
 def _json(start: Start, code: str, value: object, more: Headers | None = None) -> list[bytes]:
@@ -196,10 +229,14 @@ def create() -> Node:
     """The application as the environment describes it. Raises ValueError or KeyError with what is wrong.
 
     `MIRROR_ROOT`: the folder; `MIRROR_KEYS`: `id:hex` pairs with commas between, the current one first; `MIRROR_ID`:
-    the node's id, which URLs are signed for; `MIRROR_RESERVE`: bytes of the disk that stay free, 1 GB if not set.
+    the node's id, which URLs are signed for; `MIRROR_RESERVE`: bytes of the disk that stay free, 1 GB if not set;
+    `MIRROR_ACCEL`: the internal location by which an nginx in front sends the files.
     """
     pairs = [pair.partition(":") for pair in os.environ["MIRROR_KEYS"].split(",")]
     keys = {ident.strip(): bytes.fromhex(text) for ident, _, text in pairs}
     ring = Keyring(pairs[0][0].strip(), keys, os.environ.get("MIRROR_ID", ""))
     reserve = int(os.environ.get("MIRROR_RESERVE", "1000000000"))
-    return Node(Store(Path(os.environ["MIRROR_ROOT"]), reserve=reserve), ring)
+    accel = os.environ.get("MIRROR_ACCEL", "")
+    if accel and not (accel.startswith("/") and accel.endswith("/")):
+        raise ValueError("MIRROR_ACCEL is a path that begins and ends with a slash.")
+    return Node(Store(Path(os.environ["MIRROR_ROOT"]), reserve=reserve), ring, accel=accel)

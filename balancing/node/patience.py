@@ -1,9 +1,10 @@
-"""Bounds on reading a request's body: gunicorn's threads would wait for ever for a sender that stops or drips."""
+"""Bounds on waiting for somebody who stops or drips: reading a request's body, and a whole exchange with a node."""
 
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
 from typing import Any
 
 SILENCE = 30.0
@@ -17,16 +18,15 @@ GRACE = 60.0
 def bounded(environ: dict[str, Any], size: int) -> Iterator[None]:
     """Within it a silent read raises TimeoutError and a body that takes too long ends early.
 
-    Needs the connection, which gunicorn puts into the environment; other servers have time limits of their own.
+    Needs the connection, which gunicorn puts into the environment (its threads would wait for ever); other servers
+    have time limits of their own.
     """
     connection: socket.socket | None = environ.get("gunicorn.socket")
     if connection is None:
         yield
         return
     before = connection.gettimeout()
-    watch = threading.Timer(GRACE + size / LEAST_PACE, _end_reading, [connection])
-    watch.daemon = True
-    watch.start()
+    watch = _watch(GRACE + size / LEAST_PACE, connection, socket.SHUT_RD, threading.Event())
     connection.settimeout(SILENCE)
     try:
         yield
@@ -36,6 +36,39 @@ def bounded(environ: dict[str, Any], size: int) -> Iterator[None]:
             connection.settimeout(before)
 
 
-def _end_reading(connection: socket.socket) -> None:
+@contextmanager
+def deadline(connection: HTTPConnection, seconds: float) -> Iterator[None]:
+    """End the connection when the block lasts longer; a time-out for each read alone lets a node drip for ever.
+
+    Ends with TimeoutError instead of the error that the broken connection causes.
+    """
+    connection.connect()
+    over = threading.Event()
+    watch = _watch(seconds, connection.sock, socket.SHUT_RDWR, over)
+    try:
+        yield
+    except Exception as error:
+        if over.is_set():
+            raise _too_long(seconds) from error
+        raise
+    finally:
+        watch.cancel()
+    if over.is_set():  # a head that breaks off reads like one that ends
+        raise _too_long(seconds)
+
+
+def _too_long(seconds: float) -> TimeoutError:
+    return TimeoutError(f"The answer took more than {seconds:.0f} seconds.")
+
+
+def _watch(seconds: float, connection: socket.socket, how: int, over: threading.Event) -> threading.Timer:
+    watch = threading.Timer(seconds, _end, [connection, how, over])
+    watch.daemon = True
+    watch.start()
+    return watch
+
+
+def _end(connection: socket.socket, how: int, over: threading.Event) -> None:
+    over.set()
     with suppress(OSError):
-        connection.shutdown(socket.SHUT_RD)
+        connection.shutdown(how)

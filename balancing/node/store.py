@@ -12,16 +12,18 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Protocol
+
+from balancing.backends import Page
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 BLOCK = 1 << 20
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 MODE = 0o644
 MOST_ITEMS = 1000
+PROBE = b"This node sends files.\n"
 
 
 class StoreError(Exception):
@@ -61,14 +63,6 @@ class Reader(Protocol):
         """At most `size` bytes; none at the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of the inventory in the order of digests; `after` continues it, None at the end."""
-
-    files: tuple[tuple[str, int], ...]
-    after: str | None
-
-
 class Store:
     """Files under `root` as `aa/bb/<rest of the digest>`. `reserve` bytes of the disk are never filled."""
 
@@ -78,6 +72,9 @@ class Store:
         self.temporary = root / "tmp"
         self.temporary.mkdir(parents=True, exist_ok=True)
         self.sweep()
+        probe = root / "probe"
+        if not probe.is_file() or probe.read_bytes() != PROBE:
+            probe.write_bytes(PROBE)
 
     def put(self, digest: str, size: int, source: Reader) -> None:
         """Store the next `size` bytes of `source`, which must have that SHA-256; a file that exists is renewed.
@@ -123,6 +120,13 @@ class Store:
         except FileNotFoundError:
             raise NoSuchFile("The node has no such file.") from None
         return file, os.fstat(file.fileno()).st_size
+
+    def open_probe(self) -> tuple[BinaryIO, int]:
+        """A file that is there for probes, which read it the way in which files are read. Raises NoSuchFile."""
+        try:
+            return (self.root / "probe").open("rb"), len(PROBE)
+        except FileNotFoundError:
+            raise NoSuchFile("The node's folder is gone.") from None
 
     def delete(self, digest: str) -> bool:
         """Remove a file; transfers that are reading it go on. False where there was none."""

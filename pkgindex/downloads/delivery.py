@@ -1,4 +1,4 @@
-"""Ways to send a file's bytes. A way is a function from a request and an Asset to a response; `way_for` chooses.
+"""Ways to send a file's bytes from our own storage. A way is a function from a request and an Asset to a response.
 
 `direct` streams from our own storage: a local file through the server's sendfile, anything else in blocks. `accel`
 leaves the bytes, and with them ranges, to an nginx in front: the setting `ACCEL_REDIRECT_PREFIX` is the internal
@@ -58,9 +58,9 @@ class Asset:
 Way = Callable[[HttpRequest, Asset], HttpResponseBase]
 
 
-def way_for(asset: Asset) -> Way:
-    """How these bytes go out. Metadata is always sent from here: uv does not follow a redirect to part of a file."""
-    return accel if _accel_prefix() and not asset.is_metadata else direct
+def own(request: HttpRequest, asset: Asset) -> HttpResponseBase:
+    """From here: by nginx where it can. Metadata by ourselves: a part of it must not cost nginx a second request."""
+    return accel(request, asset) if _accel_prefix() and not asset.is_metadata else direct(request, asset)
 
 
 def _accel_prefix() -> str:
@@ -77,28 +77,38 @@ def accel(_request: HttpRequest, asset: Asset) -> HttpResponse:
 def direct(request: HttpRequest, asset: Asset) -> HttpResponseBase:
     """Send the bytes, or the part that is asked for, from the storage. Raises BytesMissing."""
     try:
-        span = _span(request, asset)
+        span = span_of(request, asset)
     except RangeNotSatisfiable as error:
-        refusal = plain(error)
-        refusal["Content-Range"] = f"bytes */{asset.size}"
-        return refusal
-    part = span or Span(0, asset.size)
-    window = Window(_open(asset), part)
+        return not_satisfiable(asset, error)
+    window = Window(opened(asset), span or Span(0, asset.size))
     response: HttpResponseBase
     if request.method == "HEAD":
         window.close()
         response = HttpResponse(content_type=CONTENT_TYPE)
     else:
         response = WindowResponse(window, content_type=CONTENT_TYPE)
+    return describe(response, asset, span)
+
+
+def describe(response: HttpResponseBase, asset: Asset, span: Span | None) -> HttpResponseBase:
+    """Say which part this is, and how long."""
     if span is not None:
         response.status_code = 206
         response["Content-Range"] = span.content_range(asset.size)
-    response["Content-Length"] = str(part.length)
+    response["Content-Length"] = str(span.length if span else asset.size)
     response["Accept-Ranges"] = "bytes"
     return response
 
 
-def _span(request: HttpRequest, asset: Asset) -> Span | None:
+def not_satisfiable(asset: Asset, error: RangeNotSatisfiable) -> HttpResponse:
+    """416 with the size."""
+    refusal = plain(error)
+    refusal["Content-Range"] = f"bytes */{asset.size}"
+    return refusal
+
+
+def span_of(request: HttpRequest, asset: Asset) -> Span | None:
+    """The part that is asked for; None for all of it. Raises RangeNotSatisfiable."""
     # A range is defined for GET alone; HEAD describes the whole file (RFC 9110 section 14.2).
     if request.method != "GET":
         return None
@@ -107,8 +117,8 @@ def _span(request: HttpRequest, asset: Asset) -> Span | None:
     return requested(request.META.get("HTTP_RANGE"), asset.size)
 
 
-def _open(asset: Asset) -> Any:
-    """The bytes, checked to be as many as promised: a short file would look like a broken connection."""
+def opened(asset: Asset) -> Any:
+    """The bytes, as many as promised: a short file would look like a broken connection. Raises BytesMissing."""
     path = store.local_path(asset.sha256)
     try:
         file: Any = io.FileIO(path) if path else store.open_blob(asset.sha256).file
@@ -127,12 +137,13 @@ class Window:
     """A readable part of a file that ends where the part ends.
 
     A local file shows its descriptor, positioned at the part's start: with the Content-Length that the response
-    states, the server can hand both to sendfile.
+    states, the server can hand both to sendfile. `when_closed` is told once how many bytes of the part went out.
     """
 
     def __init__(self, file: Any, span: Span) -> None:
         self._file = file
-        self._left = span.length
+        self._start, self._left, self._sent = span.start, span.length, 0
+        self.when_closed: Callable[[int], None] | None = None
         file.seek(span.start)
 
     def read(self, size: int = -1) -> bytes:
@@ -140,14 +151,17 @@ class Window:
         wanted = self._left if size < 0 else min(size, self._left)
         data = bytes(self._file.read(wanted)) if wanted else b""
         self._left -= len(data)
+        self._sent += len(data)
         return data
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(lambda: self.read(BLOCK_BYTES), b"")
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Position the file; for sendfile, which counts the bytes itself."""
-        return self._file.seek(offset, whence)
+        """Position the file; for sendfile, which counts the bytes itself and leaves the file where it stopped."""
+        position: int = self._file.seek(offset, whence)
+        self._sent = max(0, position - self._start)
+        return position
 
     def fileno(self) -> int:
         """The descriptor of a local file. Raises UnsupportedOperation for any other."""
@@ -158,6 +172,9 @@ class Window:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        tell, self.when_closed = self.when_closed, None
+        if tell:
+            tell(self._sent)
 
 
 class WindowResponse(StreamingHttpResponse):

@@ -86,18 +86,13 @@ def _load(sha256: str, filename: str) -> Candidates:
         "index__delivery",
         "index__mirror_policy",
     )
-    return tuple(
-        Candidate(
-            *row[:2],
-            Visibility(row[2]),
-            *row[3:5],
-            row[5] == ProjectStatus.QUARANTINED,
-            row[6],
-            int(row[7].timestamp()),
-            *row[8:],
-        )
-        for row in rows.order_by("index_id")
-    )
+    return tuple(_candidate(row) for row in rows.order_by("index_id"))
+
+
+def _candidate(row: tuple[Any, ...]) -> Candidate:
+    index_id, slug, visibility, project_id, name, status, size, uploaded_at, *rest = row
+    closed, modified = status == ProjectStatus.QUARANTINED, int(uploaded_at.timestamp())
+    return Candidate(index_id, slug, Visibility(visibility), project_id, name, closed, size, modified, *rest)
 
 
 def _allowed(who: Who, candidates: Candidates) -> Candidate | None:

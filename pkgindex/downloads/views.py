@@ -7,8 +7,9 @@ from django.http.response import HttpResponseBase
 
 from pkgindex.accounts.identity import caller
 from pkgindex.accounts.roles import Visibility
-from pkgindex.downloads.delivery import Asset, way_for
+from pkgindex.downloads.delivery import Asset
 from pkgindex.downloads.lookup import Candidate, readable_file
+from pkgindex.downloads.mirrored import way_for
 from pkgindex.errors import NotFound, ServiceError
 from pkgindex.reading import FILE_POLICY, cache_scope, precondition, read_only
 from pkgindex.throttles import admit_download, give_back, paced
@@ -26,12 +27,12 @@ def download(request: HttpRequest, path: str) -> HttpResponseBase:
     sha256, filename = shape[1] + shape[2] + shape[3], shape[4]
     file = readable_file(caller(request), sha256, filename)
     asset = _metadata(file, filename) if shape[5] else Asset(sha256, file.size, file.modified)
-    response = precondition(request, asset.etag, asset.modified) or _deliver(request, asset)
+    response = precondition(request, asset.etag, asset.modified) or _deliver(request, asset, file)
     return _permanent(response, file, asset)
 
 
-def _deliver(request: HttpRequest, asset: Asset) -> HttpResponseBase:
-    way = way_for(asset)
+def _deliver(request: HttpRequest, asset: Asset, file: Candidate) -> HttpResponseBase:
+    way = way_for(asset, file.delivery, file.mirror_policy)
     if request.method != "GET" or asset.is_metadata:
         return way(request, asset)
     decision = admit_download(request, asset.size)
@@ -54,6 +55,10 @@ def _permanent(response: HttpResponseBase, file: Candidate, asset: Asset) -> Htt
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = FILE_POLICY
     if response.status_code >= 400:
+        return response
+    if response.status_code == 302:
+        # The node is chosen each time; what a client keeps it keeps under the node's own URL.
+        response["Cache-Control"] = "no-store"
         return response
     response["Cache-Control"] = f"{cache_scope(file.visibility)}, max-age={YEAR}, immutable"
     response["ETag"] = asset.etag

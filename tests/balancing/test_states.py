@@ -66,6 +66,7 @@ def test_state_changes_only_after_whole_rows(results, rise, fall):
     [
         (UP, True, 10.0),
         (UP, False, 2.0),  # suspicious: fell once
+        (NodeState(), False, 2.0),  # never up: it is about to start
         (after_probes(UP, "--"), False, 10.0),  # down now: no hurry
         (after_probes(UP, "---"), False, 10.0),
         (after_probes(UP, "---"), True, 2.0),  # rising

@@ -57,7 +57,10 @@ class Service:
         command = [sys.executable, str(ROOT / "manage.py"), "up", "--data", str(directory), "--port", str(self.port)]
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--workers", "1", *arguments], env=clean_environment(), stdout=log, stderr=log
+                [*command, "--workers", "1", "--nodes", "0", *arguments],
+                env=clean_environment(),
+                stdout=log,
+                stderr=log,
             )
 
     def __enter__(self) -> Self:

@@ -22,9 +22,14 @@ def _blob(data: bytes) -> Blob:
     return Blob.objects.get_or_create(sha256=digest, defaults={"size": len(data), "claimed_at": timezone.now()})[0]
 
 
-def add_wheel(index: Index, name: str = "acme", version: str = "1.0", *lines: str, **fields) -> File:
-    """Put a real wheel with its `.metadata` into the catalogue; `fields` override columns of its File row."""
-    filename, content = wheel(name, version, *lines)
+def add_wheel(
+    index: Index, name: str = "acme", version: str = "1.0", *lines: str, extra: bytes = b"", **fields
+) -> File:
+    """Put a real wheel with its `.metadata` into the catalogue; `fields` override columns of its File row.
+
+    `extra` is a file inside the wheel, to make it as large as a test needs.
+    """
+    filename, content = wheel(name, version, *lines, files={"extra.bin": extra} if extra else None)
     with changing(index.pk, index.slug, SYSTEM) as change:
         project, created = Project.objects.get_or_create(
             index=index, normalized_name=normalize(name), defaults={"name": name}

@@ -48,6 +48,8 @@ class LiveServer:
     workers: int = 1
     threads: int = 8
     more: dict[str, str] = field(default_factory=dict)  # further environment variables
+    options: tuple[str, ...] = ()  # further options of gunicorn, which win
+    python: str = sys.executable
     port: int = field(default_factory=free_port)
     redis_database: int = field(default_factory=lambda: next(_databases))
     process: "subprocess.Popen[bytes] | None" = None
@@ -73,6 +75,8 @@ class LiveServer:
             "REDIS_URL": plugin.redis_server.url,
             "CACHE_URL": shared,
             "CELERY_BROKER_URL": shared,
+            "WEB_PROCESSES": str(self.workers),
+            "WEB_THREADS": str(self.threads),
         }
         return ended_environment(**own | databases.variables(self.directory) | self.more)
 
@@ -89,9 +93,9 @@ class LiveServer:
 
     def start(self) -> "LiveServer":
         """Start gunicorn and return when it accepts connections."""
-        command = [sys.executable, "-m", "gunicorn", "pkgindex.wsgi", "--bind", f"127.0.0.1:{self.port}"]
+        command = [self.python, "-m", "gunicorn", "pkgindex.wsgi", "--bind", f"127.0.0.1:{self.port}"]
         command += ["--worker-class", "gthread", "--workers", str(self.workers), "--threads", str(self.threads)]
-        command += ["--no-control-socket", "--graceful-timeout", "3", "--log-level", "warning"]
+        command += ["--no-control-socket", "--graceful-timeout", "3", "--log-level", "warning", *self.options]
         with (self.directory / "gunicorn.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True

@@ -5,72 +5,19 @@ import io
 import os
 import random
 import socket
-import subprocess
-import sys
-import time
+from base64 import b64encode
 from hashlib import sha256
 
 import pytest
 
-from balancing.node.client import NodeClient, NodeError
-from balancing.signing import Keyring, sign
+from balancing.backends import NodeError
+from balancing.node.client import NodeClient
+from balancing.signing import sign
+from tests.balancing.node.servers import FAR, RING, Server, until
 
-KEY = b"k" * 32
-RING = Keyring("k1", {"k1": KEY}, "node-1")
 DATA = random.Random(1).randbytes(300_000)  # the same for every test process, which must collect the same tests
 DIGEST = sha256(DATA).hexdigest()
 PATH = f"/files/{DIGEST}"
-FAR = int(time.time()) + 86_400
-
-
-class Server:
-    def __init__(self, root, *, reserve=0):
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.port = sock.getsockname()[1]
-        self.root, self.reserve = root, reserve
-        self.client = NodeClient(f"http://127.0.0.1:{self.port}", RING)
-        self.start()
-
-    def start(self):
-        own = {"MIRROR_ROOT": str(self.root), "MIRROR_KEYS": f"k1:{KEY.hex()}", "MIRROR_ID": "node-1"}
-        command = [sys.executable, "-m", "gunicorn", "balancing.node.app:create()", "--threads", "8"]
-        command += ["--bind", f"127.0.0.1:{self.port}", "--no-control-socket"]
-        environment = {**os.environ, **own, "MIRROR_RESERVE": str(self.reserve)}
-        with open(f"{self.root}.log", "ab") as log:  # noqa: PTH123 - beside the folder
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-        until(self.answers)
-
-    def answers(self):
-        try:
-            return bool(self.client.health())
-        except NodeError:
-            assert self.process.poll() is None, open(f"{self.root}.log").read()  # noqa: PTH123, SIM115 - a failing test
-            return False
-
-    def kill(self):
-        """Kill the master and its worker as a power cut would."""
-        os.killpg(self.process.pid, 9)
-        self.process.wait(10)
-
-    def ask(self, method, target=PATH, headers=None, *, body=None, signed=True):
-        url = sign(method, target, RING, FAR) if signed else target
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.request(method, url, body, headers or {})
-        answer = connection.getresponse()
-        data = answer.read()
-        connection.close()
-        return answer, data
-
-    def unfinished(self):
-        return list((self.root / "tmp").iterdir())
-
-
-def until(true, seconds=30):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +37,12 @@ def test_put_get_delete(node):
     """The life of a copy."""
     node.client.put(DIGEST, len(DATA), io.BytesIO(DATA))
     assert node.client.has(DIGEST) == len(DATA)
-    answer, data = node.ask("GET")
+    answer, data = node.ask("GET", PATH)
     assert (answer.status, data == DATA, answer.headers["ETag"]) == (200, True, f'"{DIGEST}"')
     node.client.delete(DIGEST)
     node.client.delete(DIGEST)
     assert node.client.has(DIGEST) is None
-    assert node.ask("GET")[0].status == 404
+    assert node.ask("GET", PATH)[0].status == 404
 
 
 def test_empty_file(node):
@@ -120,22 +67,30 @@ def test_empty_file(node):
 )
 def test_parts_of_a_file(filled, headers, status, expected):
     """Ranges and conditions, through the server's sendfile."""
-    answer, data = filled.ask("GET", headers=headers)
+    answer, data = filled.ask("GET", PATH, headers=headers)
     assert (answer.status, data == expected) == (status, True)
     if status == 206:
         assert answer.headers["Content-Range"].endswith(f"/{len(DATA)}")
-        assert filled.ask("HEAD", headers=headers)[0].headers["Content-Length"] == str(len(expected))
+        assert filled.ask("HEAD", PATH, headers=headers)[0].headers["Content-Length"] == str(len(expected))
 
 
 def test_range_behind_the_end(filled):
     """416 with the size, so that a client can ask anew."""
-    answer, _ = filled.ask("GET", headers={"Range": "bytes=300000-"})
+    answer, _ = filled.ask("GET", PATH, headers={"Range": "bytes=300000-"})
     assert (answer.status, answer.headers["Content-Range"]) == (416, "bytes */300000")
 
 
 @pytest.mark.parametrize(
     ("method", "target"),
-    [("GET", PATH), ("PUT", PATH), ("DELETE", PATH), ("GET", "/inventory"), ("POST", "/scrub"), ("GET", "/else")],
+    [
+        ("GET", PATH),
+        ("PUT", PATH),
+        ("DELETE", PATH),
+        ("GET", "/inventory"),
+        ("POST", "/scrub"),
+        ("GET", "/probe"),
+        ("GET", "/else"),
+    ],
 )
 def test_nothing_but_health_is_open(filled, method, target):
     """Without a signature nothing is told, not even what exists; a signature for another request is refused."""
@@ -166,9 +121,29 @@ def test_strange_requests(node, method, target, status):
     assert node.ask(method, target)[0].status == status
 
 
+def test_connection_is_kept(filled):
+    """Several requests go over one connection, also after a range and a refusal."""
+    connection = http.client.HTTPConnection("127.0.0.1", filled.port, timeout=20)
+    connection.connect()
+    used = connection.sock
+    for headers, signed in (({}, True), ({"Range": "bytes=1-9"}, True), ({}, False), ({}, True)):
+        connection.request("GET", sign("GET", PATH, RING, FAR) if signed else PATH, headers=headers)
+        answer = connection.getresponse()
+        answer.read()
+        assert (answer.version, connection.sock is used) == (11, True)
+    connection.close()
+
+
+def test_digest_is_told(filled):
+    """Repr-Digest (RFC 9530) is that of the whole file, beside a part of it and in an answer to HEAD too."""
+    expected = f"sha-256=:{b64encode(bytes.fromhex(DIGEST)).decode()}:"
+    for method, headers in (("GET", {}), ("GET", {"Range": "bytes=1-9"}), ("HEAD", {})):
+        assert filled.ask(method, PATH, headers)[0].headers["Repr-Digest"] == expected
+
+
 def test_body_without_a_length(node):
     """A file of unknown size could not be refused in time."""
-    answer, _ = node.ask("PUT", body=iter([b"abc"]), headers={"Transfer-Encoding": "chunked"})
+    answer, _ = node.ask("PUT", PATH, body=iter([b"abc"]), headers={"Transfer-Encoding": "chunked"})
     assert answer.status == 411
 
 
@@ -212,14 +187,14 @@ def test_health_counts_transfers(filled):
     big = os.urandom(1 << 20) * 64
     digest = sha256(big).hexdigest()
     filled.client.put(digest, len(big), io.BytesIO(big))
-    until(lambda: filled.client.health()["in_flight"] == 0)
+    until(lambda: filled.client.condition().in_flight == 0)
     with socket.create_connection(("127.0.0.1", filled.port), timeout=20) as sock:
         url = sign("GET", f"/files/{digest}", RING, FAR)
         sock.sendall(f"GET {url} HTTP/1.1\r\nHost: node\r\n\r\n".encode())
         assert sock.recv(9) == b"HTTP/1.1 "
-        assert filled.client.health()["in_flight"] == 1
-    until(lambda: filled.client.health()["in_flight"] == 0)
-    assert filled.client.health()["free"] > 0
+        assert filled.client.condition().in_flight == 1
+    until(lambda: filled.client.condition().in_flight == 0)
+    assert filled.client.condition().free > 0
     filled.client.delete(digest)
 
 
@@ -228,10 +203,10 @@ def test_full_disk_is_told(tmp_path, size):
     """A node whose reserve is touched refuses by name, also while a large file is still being sent."""
     node = Server(tmp_path / "files", reserve=1 << 62)
     try:
-        assert node.client.health()["free"] == 0
+        assert node.client.condition().free == 0
         with pytest.raises(NodeError) as caught:
             node.client.put(DIGEST, size, io.BytesIO(bytes(size)))
-        assert (caught.value.code, caught.value.retryable) == ("disk_full", False)
+        assert (caught.value.code, caught.value.retryable) == ("disk_full", True)
     finally:
         node.kill()
 
@@ -262,7 +237,7 @@ def test_node_that_is_away():
         sock.bind(("127.0.0.1", 0))
         client = NodeClient(f"http://127.0.0.1:{sock.getsockname()[1]}", RING, timeout=5)
         with pytest.raises(NodeError) as caught:
-            client.health()
+            client.condition()
     assert (caught.value.code, caught.value.retryable) == ("unreachable", True)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from balancing.node.store import DiskFull, Incomplete, Mismatch, NoSuchFile, Store
+from balancing.node.store import PROBE, DiskFull, Incomplete, Mismatch, NoSuchFile, Store
 
 DATA = b"some wheel" * 1000
 DIGEST = sha256(DATA).hexdigest()
@@ -34,7 +34,7 @@ def read(store, digest):
 
 
 def nothing_is_left(store):
-    return not [path for path in store.root.rglob("*") if path.is_file()]
+    return not [path for path in store.root.rglob("*") if path.is_file() and path.name != "probe"]
 
 
 @pytest.mark.parametrize("data", [b"", b"x", DATA, random.Random(1).randbytes((1 << 20) + 1)], ids=len)
@@ -44,6 +44,20 @@ def test_what_is_put_is_read(store, data):
     put(store, data)
     assert read(store, digest) == data
     assert list(store.temporary.iterdir()) == []
+
+
+def test_probe_is_written_once(store):
+    """A damaged one is renewed at the start; a whole one is left alone, also where nothing can be written."""
+    probe = store.root / "probe"
+    probe.write_bytes(b"?")
+    Store(store.root)
+    assert probe.read_bytes() == PROBE
+    before = probe.stat().st_mtime_ns
+    Store(store.root)
+    assert probe.stat().st_mtime_ns == before
+    probe.unlink()
+    with pytest.raises(NoSuchFile):
+        store.open_probe()
 
 
 def test_no_more_than_the_size_is_read(store):

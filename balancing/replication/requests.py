@@ -1,0 +1,84 @@
+"""What a project calls when its files change, and what people and readers ask for.
+
+Nothing here fails an uploader: where the broker is away the rows stand, and `balancing.reap` sends their tasks later.
+"""
+
+import logging
+from collections.abc import Iterable
+from functools import partial
+
+from django.db import transaction
+
+from balancing import picker, source
+from balancing.models import Replica, ReplicaState
+from balancing.replication import planning, queries, reaping, rows, sending, walking
+from balancing.replication.sending import send
+
+__all__ = ["corrupt", "send", "sync", "unwanted", "verify", "wanted"]
+
+log = logging.getLogger(__name__)
+
+
+def wanted(digests: Iterable[str]) -> None:
+    """Have the copies made that the source wants of these files, once the transaction is committed.
+
+    Repeating it changes nothing, except that copies which were given up are tried again. A process that dies before
+    it comes to this leaves the files to `balancing.plan`.
+    """
+    unique = list(dict.fromkeys(digests))
+    if unique:
+        transaction.on_commit(partial(_settle, unique), robust=True)
+
+
+def unwanted(digests: Iterable[str]) -> None:
+    """Tombstones for all copies of these files, in this transaction: they go from nodes that are away now too."""
+    unique = list(dict.fromkeys(digests))
+    for part in queries.parts(unique):
+        rows.bury(Replica.objects.filter(digest__in=part))
+    if unique:
+        transaction.on_commit(partial(_after_burial, unique), robust=True)
+
+
+def corrupt(digest: str, node: str, reason: str) -> None:
+    """A reader found other bytes than the digest's: the copy is offered no more, from now on, and made anew."""
+    if rows.damaged(digest, node, reason):
+        log.warning("The copy of %s on %s is damaged: %s", digest, node, reason)
+        picker.forget(digest)
+        transaction.on_commit(partial(sending.dispatch, [(digest, node, ReplicaState.CORRUPT.value)]), robust=True)
+
+
+def sync(node: str | None = None) -> bool:
+    """Plan anew, and compare a node or all with the table, now; False where the broker is away."""
+    walking.restart()
+    if node is not None:
+        rows.hurry(node)
+    return send(sending.PLAN) and send(sending.COMPARE, node)
+
+
+def verify(node: str) -> bool:
+    """Have everything that the node holds read again, now; False where the broker is away."""
+    return send(sending.SCRUB, node, everything=True)
+
+
+def _settle(digests: list[str]) -> None:
+    asked = source.get()
+    found = {digest: asked.wanted(digest) for digest in digests}
+    live = [one for one in found.values() if one is not None]
+    gone = [digest for digest, one in found.items() if one is None]
+    planning.settle(live, planning.sites(), anew=True)
+    for part in queries.parts(gone):
+        rows.bury(Replica.objects.filter(digest__in=part))
+    _dispatch(digests)
+
+
+def _after_burial(digests: list[str]) -> None:
+    for digest in digests:
+        picker.forget(digest)
+    _dispatch(digests)
+
+
+def _dispatch(digests: list[str]) -> None:
+    chosen = reaping.Chosen()
+    for part in queries.parts(digests):
+        chosen.add(queries.due_of(part))
+    sending.dispatch(chosen.work)

@@ -1,0 +1,1 @@
+"""Replication: real nodes, real workers, a real broker."""
