@@ -16,7 +16,9 @@ from django.dispatch import receiver
 
 from balancing import snapshot
 from balancing.replication import requests
+from balancing.signals import changed as nodes_changed
 from balancing.source import ALL, Wanted
+from pkgindex.audit.record import Actor, record
 from pkgindex.blobs import store
 from pkgindex.catalog.models import EVERY_NODE, File, ProjectStatus
 from pkgindex.catalog.signals import FileFacts, copies_changed, files_added, files_removed
@@ -94,6 +96,11 @@ def _removed(facts: Sequence[FileFacts], **_: Any) -> None:
 @receiver(copies_changed)
 def _changed(index_id: int | None = None, project_id: int | None = None, **_: Any) -> None:
     transaction.on_commit(lambda: requests.send(recount, index_id=index_id, project_id=project_id))
+
+
+@receiver(nodes_changed)
+def _audited(actor: str, action: str, target: str, before: Any, after: Any, **_: Any) -> None:
+    record(Actor(None, actor), f"{action} node", "node", target, before=before, after=after)
 
 
 def _offered() -> QuerySet[File]:

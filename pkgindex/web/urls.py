@@ -2,10 +2,12 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from pkgindex.web import sessions, views
+from pkgindex.web import sessions, status, views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
+    path("status/", status.nodes, name="status"),
+    path("status", views.slashless),
     path("robots.txt", views.robots, name="robots"),
     path("login/", sessions.SignIn.as_view(), name="login"),
     path("logout/", sessions.SignOut.as_view(), name="logout"),
