@@ -5,6 +5,7 @@ from typing import Any
 import django
 from celery.schedules import crontab
 
+from balancing.replication.schedule import SCHEDULE
 from pkgindex import env as _env
 
 ENV = _env.load()
@@ -202,17 +203,11 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TIME_LIMIT = 3_600
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_SERIALIZER = "json"
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = SCHEDULE | {
     # A heartbeat that waited longer than the next one is no news, and must not pile up while no worker runs.
     "heartbeat": {"task": "pkgindex.heartbeat", "schedule": 5.0, "options": {"expires": 15}},
     "collect blobs": {"task": "blobs.collect", "schedule": crontab(hour="3", minute="17")},
     "recount storage": {"task": "pkgindex.recount_storage", "schedule": crontab(hour="4", minute="23")},
-    # As balancing.replication.tasks.SCHEDULE has them, which cannot be imported before there are models.
-    "balancing: probe": {"task": "balancing.probe", "schedule": 1.0, "options": {"expires": 2}},
-    "balancing: reap": {"task": "balancing.reap", "schedule": 5.0, "options": {"expires": 5}},
-    "balancing: plan": {"task": "balancing.plan", "schedule": 60.0, "options": {"expires": 60}},
-    "balancing: compare": {"task": "balancing.compare", "schedule": crontab(minute="23"), "options": {"expires": 3600}},
-    "balancing: scrub": {"task": "balancing.scrub", "schedule": crontab(minute="43"), "options": {"expires": 3600}},
     "sweep unfinished uploads": {"task": "blobs.sweep", "schedule": crontab(minute="41")},
 }
 

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from balancing import picker, source
 from balancing.models import Replica, ReplicaState
-from balancing.replication import planning, queries, reaping, rows, sending, walking
+from balancing.replication import planning, queries, reaping, rows, schedule, sending, walking
 from balancing.replication.sending import send
 
 __all__ = ["corrupt", "send", "sync", "unwanted", "verify", "wanted"]
@@ -52,12 +52,12 @@ def sync(node: str | None = None) -> bool:
     walking.restart()
     if node is not None:
         rows.hurry(node)
-    return send(sending.PLAN) and send(sending.COMPARE, node)
+    return send(schedule.PLAN) and send(schedule.COMPARE, node)
 
 
 def verify(node: str) -> bool:
     """Have everything that the node holds read again, now; False where the broker is away."""
-    return send(sending.SCRUB, node, everything=True)
+    return send(schedule.SCRUB, node, everything=True)
 
 
 def _settle(digests: list[str]) -> None:

@@ -17,13 +17,10 @@ from balancing import conf
 from balancing.models import ReplicaState
 from balancing.replication import rows
 from balancing.replication.queries import Work
+from balancing.replication.schedule import COPY, DELETE
 
 PATIENCE = 1.0  # seconds that one broker may keep us waiting
 PAUSE = 5.0  # seconds without a further try after it did
-
-COPY, DELETE, REAP, COMPARE, SCRUB, PLAN = (
-    f"balancing.{word}" for word in ("copy", "delete", "reap", "compare", "scrub", "plan")
-)
 
 log = logging.getLogger(__name__)
 

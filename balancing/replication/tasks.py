@@ -1,4 +1,4 @@
-"""Celery tasks of replication, and when beat sends them.
+"""Celery tasks of replication; `balancing.replication.schedule` says when beat sends them.
 
 Each is idempotent and may run twice or at the same time: every step is a conditional update. A worker that is killed
 loses its message to the next worker and its lease to the reaper.
@@ -10,32 +10,23 @@ import time
 from typing import Any
 
 from celery import shared_task
-from celery.schedules import crontab
 from django.utils import timezone
 
 from balancing.backends import NodeError
 from balancing.models import Node
-from balancing.replication import comparing, queries, reaping, scrubbing, sending, transfer, walking
+from balancing.replication import comparing, queries, reaping, schedule, scrubbing, sending, transfer, walking
+from balancing.replication.schedule import HOUR, SCHEDULE
+
+__all__ = ["SCHEDULE", "compare", "copy", "delete", "plan", "reap", "scrub"]
 
 OPTIONS: dict[str, Any] = {"acks_late": True, "reject_on_worker_lost": True, "ignore_result": True}
-HOUR = 3_600
 TURN = 5.0  # seconds in which a task that is done with its file goes on with others of the same node
 SLICE_SECONDS, SLICE_BYTES = 600.0, 50_000_000_000  # of one scrub of one node
 
 log = logging.getLogger(__name__)
 
-SCHEDULE: dict[str, dict[str, Any]] = {
-    # One that waited until the next is due has nothing more to do, and must not pile up while no worker runs.
-    "balancing: probe": {"task": "balancing.probe", "schedule": 1.0, "options": {"expires": 2}},
-    "balancing: reap": {"task": sending.REAP, "schedule": 5.0, "options": {"expires": 5}},
-    "balancing: plan": {"task": sending.PLAN, "schedule": 60.0, "options": {"expires": 60}},
-    "balancing: compare": {"task": sending.COMPARE, "schedule": crontab(minute="23"), "options": {"expires": HOUR}},
-    "balancing: scrub": {"task": sending.SCRUB, "schedule": crontab(minute="43"), "options": {"expires": HOUR}},
-}
-"""For CELERY_BEAT_SCHEDULE: merge it into your own."""
 
-
-@shared_task(name=sending.COPY, time_limit=6 * HOUR, **OPTIONS)
+@shared_task(name=schedule.COPY, time_limit=6 * HOUR, **OPTIONS)
 def copy(digest: str, node: str) -> None:
     """Bring one file to one node, and then, for a short turn, others that wait for it."""
     if reaping.is_away(node):
@@ -50,7 +41,7 @@ def copy(digest: str, node: str) -> None:
         outcome = transfer.copy(following, node)
 
 
-@shared_task(name=sending.DELETE, time_limit=600, **OPTIONS)
+@shared_task(name=schedule.DELETE, time_limit=600, **OPTIONS)
 def delete(digest: str, node: str) -> None:
     """Remove one copy, and then, for a short turn, others that must go from the node."""
     if reaping.is_away(node):
@@ -63,17 +54,17 @@ def delete(digest: str, node: str) -> None:
         outcome = transfer.delete(following, node)
 
 
-@shared_task(name=sending.REAP, time_limit=600, **OPTIONS)
+@shared_task(name=schedule.REAP, time_limit=600, **OPTIONS)
 def reap() -> None:
     """Free what killed transfers held, and send what is due."""
     reaping.reap()
 
 
-@shared_task(name=sending.COMPARE, time_limit=6 * HOUR, **OPTIONS)
+@shared_task(name=schedule.COMPARE, time_limit=6 * HOUR, **OPTIONS)
 def compare(node: str | None = None) -> None:
     """Compare a node with the table; without one, all nodes, each in a task of its own."""
     if node is None:
-        _each_node(sending.COMPARE)
+        _each_node(schedule.COMPARE)
         return
     try:
         found = comparing.compare(node)
@@ -84,11 +75,11 @@ def compare(node: str | None = None) -> None:
         log.warning("%s differed from the table: %s", node, found.as_dict())
 
 
-@shared_task(name=sending.SCRUB, time_limit=6 * HOUR, **OPTIONS)
+@shared_task(name=schedule.SCRUB, time_limit=6 * HOUR, **OPTIONS)
 def scrub(node: str | None = None, *, everything: bool = False) -> None:
     """Scrub the next slice of a node, or `everything` it holds; without one, a slice of each node."""
     if node is None:
-        _each_node(sending.SCRUB)
+        _each_node(schedule.SCRUB)
         return
     part: dict[str, Any] = {"seconds": SLICE_SECONDS, "size": SLICE_BYTES}
     try:
@@ -100,7 +91,7 @@ def scrub(node: str | None = None, *, everything: bool = False) -> None:
         log.warning("%s had damaged copies: %s", node, found.as_dict())
 
 
-@shared_task(name=sending.PLAN, time_limit=600, **OPTIONS)
+@shared_task(name=schedule.PLAN, time_limit=600, **OPTIONS)
 def plan() -> None:
     """Go on with the walk that makes the copies be where they belong."""
     walking.plan()

@@ -30,6 +30,7 @@ from pkgindex.downloads.ranges import RangeNotSatisfiable, Span
 
 SMALL_BYTES = 64 << 10  # below, a second connection costs the client more than the bytes cost us
 HOUR = 3_600
+PATIENCE = 4.0  # seconds of silence from a node: three silent ones cost less than the 15 s for which pip waits
 STEADY = frozenset({DEFAULT, "zone_aware"})  # policies that give the same client the same node by themselves
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ def _backends(nodes: Iterable[NodeView]) -> Iterator[tuple[str, Backend]]:
     """Each node with what can be done with it; one whose row makes no sense is passed over."""
     for node in nodes:
         try:
-            yield node.name, backend_for(node)
+            yield node.name, backend_for(node, timeout=PATIENCE)
         except (ValueError, ImproperlyConfigured) as error:
             log.warning("%s cannot be used: %s", node.name, error)
 

@@ -1,0 +1,91 @@
+"""Installers while mirror nodes die, stall, lie and fill up."""
+
+import hashlib
+import random
+import time
+
+import httpx
+import pytest
+
+from tests.support.distributions import form, wheel
+from tests.support.fleet import Chaos, Fleet
+
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(1800)]
+SEED = 20261124
+PACKAGES = 8
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    """Three nodes with copies of packages from 100 KB to 3 MB."""
+    chance = random.Random(SEED)
+    with Fleet(tmp_path_factory.mktemp("fleet"), 3) as made:
+        with httpx.Client(auth=made.live.auth, timeout=60) as client:
+            for number in range(PACKAGES):
+                name, size = f"part-{number}", chance.choice([100_000, 400_000, 1_500_000, 3_000_000])
+                filename, content = wheel(name, files={f"part_{number}/data.bin": chance.randbytes(size)})
+                data, files = form(filename, content, name), {"content": (filename, content)}
+                assert client.post(f"{made.live.url}/legacy/", data=data, files=files).status_code == 200
+        made.replicated()
+        yield made
+
+
+def deliver(fleet, way: str) -> None:
+    answer = httpx.patch(
+        f"{fleet.live.url}/api/v1/indexes/main/", json={"delivery": way}, auth=fleet.live.auth, timeout=30
+    )
+    assert answer.status_code == 200, answer.text
+    time.sleep(5)  # what processes remember of files
+
+
+def install(fleet, run, tmp_path, program: str, number: int, turn: int) -> bool:
+    """Whether the installer succeeded; what it installed is compared with what was uploaded by the installer itself."""
+    url = f"http://__token__:{fleet.live.token}@127.0.0.1:{fleet.live.port}/simple/"
+    words = ["install", "--disable-pip-version-check"] if program == "pip" else ["pip", "install"]
+    more = ["--no-deps", "--no-cache-dir", "--target", str(tmp_path / f"t{turn}"), "--index-url", url]
+    try:
+        run(program, *words, *more, f"part-{number}")
+    except AssertionError as error:
+        print(error)
+        return False
+    return (tmp_path / f"t{turn}" / f"part_{number}" / "data.bin").is_file()
+
+
+@pytest.mark.parametrize("way", ["proxy", "redirect"])
+@pytest.mark.parametrize("installs", [14, pytest.param(300, marks=pytest.mark.proof)])
+def test_installs_while_nodes_fail(fleet, run, tmp_path, way, installs):
+    """Whatever happens to nodes: relayed, no install fails; redirected, fewer than a tenth do."""
+    deliver(fleet, way)
+    chance = random.Random(SEED + installs)
+    chaos = Chaos(fleet, SEED + installs, pause=0.2)
+    chaos.start()
+    failed = []
+    for turn in range(installs):
+        program, number = ("pip", "uv")[turn % 2], chance.randrange(PACKAGES)
+        if not install(fleet, run, tmp_path, program, number, turn):
+            failed.append((program, number))
+    done = chaos.finish()
+
+    print(f"{way}: {installs} installs, {len(failed)} failed; {len(done)} faults: {done}")
+    assert len(done) >= 3
+    assert len(failed) <= (0 if way == "proxy" else max(1, installs // 10)), failed
+    assert "Internal Server Error" not in fleet.live.log
+
+
+def test_every_byte_is_right_after_the_chaos(fleet):
+    """Whatever was planted on the nodes meanwhile, files are what was uploaded, and a scrub repairs the nodes."""
+    deliver(fleet, "proxy")
+    for name in fleet.nodes:
+        done = fleet.live.manage("mirrors", "verify", name)
+        assert done.returncode in {0, 1}, done.stderr
+    fleet.until(lambda: fleet.count("Replica.objects.exclude(state='verified')") == 0, 90)
+    assert all(fleet.live.manage("mirrors", "verify", name).returncode == 0 for name in fleet.nodes)
+
+    with httpx.Client(auth=fleet.live.auth, timeout=60) as client:
+        for number in range(PACKAGES):
+            page = client.get(
+                f"{fleet.live.url}/simple/part-{number}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
+            )
+            (file,) = page.json()["files"]
+            content = client.get(fleet.live.url + file["url"]).content
+            assert hashlib.sha256(content).hexdigest() == file["hashes"]["sha256"]
