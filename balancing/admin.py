@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from balancing import listing, services, snapshot, stats, status
-from balancing.models import Change, Node, Replica
+from balancing.models import Change, Node, Replica, ReplicaState
 from balancing.replication import requests
 
 HISTORY = 50
@@ -189,13 +189,16 @@ class NodeAdmin(admin.ModelAdmin):
             messages.success(request, f"{', '.join(taken)} will be {done} in the background.")
 
 
+def _filters(request: HttpRequest) -> set[str]:
+    return {key.partition("__")[0] for key in request.GET} & {"node", "state"}
+
+
 class ReplicaList(ChangeList):
     """The list of copies, in an order that an index is in already."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Replica]) -> list[Any]:  # noqa: ARG002 - Django's signature
         """By the filters."""
-        given = {key.partition("__")[0] for key in request.GET} & {"node", "state"}
-        order = listing.order_of(given | ({"digest"} if self.query else set()))
+        order = listing.order_of(_filters(request) | ({"digest"} if self.query else set()))
         return ["-id"] if order == ("id",) else list(order)
 
 
@@ -216,6 +219,12 @@ class ReplicaAdmin(ReadOnly):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's signature
         """Our own."""
         return ReplicaList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Replica]:
+        """With what leads to the index, where the filter is the state alone."""
+        rows, state = super().get_queryset(request), request.GET.get("state__exact", "")
+        alone = _filters(request) == {"state"} and state in ReplicaState.values
+        return listing.in_one_state(rows, state) if alone else rows
 
     def get_search_results(
         self,

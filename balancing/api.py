@@ -15,7 +15,7 @@ from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from balancing import services, stats
+from balancing import listing, services, stats
 from balancing.models import Node, Replica, ReplicaState
 from balancing.replication import requests
 from balancing.serializers import (
@@ -166,5 +166,7 @@ def _filtered(rows: "QuerySet[Replica]", given: dict[str, str]) -> "QuerySet[Rep
         raise serializers.ValidationError({"state": [f"There are {', '.join(ReplicaState.values)}."]})
     if "digest" in given and not DIGEST.fullmatch(given["digest"]):
         raise serializers.ValidationError({"digest": ["A digest has 64 lower-case hex digits."]})
+    if given.keys() == {"state"}:
+        return listing.in_one_state(rows, given["state"])
     names = {"node": "node_id", "state": "state", "digest": "digest"}
     return rows.filter(**{names[key]: value for key, value in given.items()})

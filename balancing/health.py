@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from math import isfinite
 from random import Random
 from typing import Any
 
@@ -24,6 +25,7 @@ from balancing.states import NodeState, Rules
 
 TRIES = 5
 LONGEST_ERROR = 300
+MOST_BYTES, MOST_LOAD, MOST_TRANSFERS = 2**62, 1e6, 10**6
 LATENCY_DECAY = 60.0  # seconds in which most of an old probe's time is forgotten
 
 log = logging.getLogger("balancing.health")
@@ -58,7 +60,7 @@ def probed(
         # Two probes of a node lie about one interval apart; the exact time between them matters little here.
         found["latency"] = updated(row.latency, seconds, conf.get().health.interval, LATENCY_DECAY)
         if condition is not None:
-            found |= {"free": condition.free, "load": condition.load, "in_flight": condition.in_flight}
+            found |= _told(condition)
         return found
 
     return _report(name, event, more, publish=publish)
@@ -95,6 +97,13 @@ def _failed(state: NodeState, now: float, rules: Rules, may: bool) -> NodeState:
 
 def _asked_again(state: NodeState, now: float, rules: Rules, may: bool) -> NodeState:
     return states.asked_again(state, now, rules, may_eject=may)
+
+
+def _told(condition: Condition) -> dict[str, Any]:
+    """What the node says, within what the database holds: it may say anything."""
+    free = None if condition.free is None else min(max(0, condition.free), MOST_BYTES)
+    load = min(max(0.0, condition.load), MOST_LOAD) if isfinite(condition.load) else 0.0
+    return {"free": free, "load": load, "in_flight": min(max(0, condition.in_flight), MOST_TRANSFERS)}
 
 
 def _error(reason: str, now: float) -> dict[str, Any]:

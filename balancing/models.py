@@ -170,8 +170,13 @@ class Replica(models.Model):
             ),
             models.Index(name="balancing_replica_lease", fields=["lease_until"], condition=Q(state="copying")),
             models.Index(name="balancing_replica_node", fields=["node", "state", "digest", "size"]),
-            # Across all nodes, by id: what has failed, what waits.
-            models.Index(name="balancing_replica_state", fields=["state", "id"]),
+            # Across all nodes, by id: what has failed, what waits. Partial, and so used only where a query repeats the
+            # condition: SQLite, which keeps no statistics, would take it for queries by digest and state too.
+            models.Index(
+                name="balancing_replica_state",
+                fields=["state", "id"],
+                condition=Q(state__in=["pending", "copying", "corrupt", "failed", "deleting", "deleted"]),
+            ),
             models.Index(
                 name="balancing_replica_waiting",
                 fields=["node", "created_at"],

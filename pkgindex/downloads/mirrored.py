@@ -115,8 +115,7 @@ def _own_blocks(asset: Asset, start: int, end: int) -> Iterator[bytes]:
 
 
 def _ended(end: Ended) -> None:
-    # Where nothing can be said of the node, nothing is held against it.
-    picker.ended(end.node, end.seconds, end.ok is not False, end.size)
+    picker.ended(end.node, end.seconds, end.ok, end.size)
     if end.ok:
         health.succeeded(end.node, end.seconds)
     elif end.ok is False:

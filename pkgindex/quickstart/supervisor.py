@@ -62,7 +62,7 @@ def commands(plan: Plan, *, fresh: bool) -> dict[str, list[str]]:
         parts = {REDIS: plan.redis} | parts
     if plan.with_worker:
         mates = ["--without-gossip", "--without-mingle"]  # for workers that know of each other: here is one
-        parts["worker"] = [*celery, "worker", "--concurrency", "2", "--loglevel", "WARNING", *mates]
+        parts["worker"] = [*celery, "worker", "--concurrency", "4", "--loglevel", "WARNING", *mates]
         schedule = str(plan.directory / "beat-schedule")
         parts["beat"] = [*celery, "beat", "--schedule", schedule, "--pidfile=", "--loglevel", "WARNING"]
     query = "" if plan.with_worker else "?exclude=worker&exclude=beat"

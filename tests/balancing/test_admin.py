@@ -203,7 +203,7 @@ class TestCopies:
             ("p=3", ""),
             (node, "INDEX"),
             (f"{state}=failed", "balancing_replica_state"),
-            (f"{state}=verified", "balancing_replica_state"),
+            (f"{state}=verified", ""),
             (f"{node}&{state}=failed", both),
             (f"{node}&{state}=verified&p=2", both),
             (f"q={digest}", "PRIMARY KEY"),

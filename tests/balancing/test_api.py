@@ -249,6 +249,7 @@ class TestCopies:
             cursor.execute(f"EXPLAIN QUERY PLAN {query_run['sql']}")
             plan = "\n".join(row[3] for row in cursor.fetchall())
         assert "SCAN" not in plan.replace("SCAN CONSTANT", "")
+        assert query != {"state": "failed"} or "balancing_replica_state" in plan
         assert "digest" in query or "TEMP B-TREE" not in plan
 
 

@@ -59,6 +59,21 @@ def test_three_failed_probes_take_a_node_down_and_tell_since_when(heard):
     assert (row().down_since, heard) == (since, [("a", "up", "down")])
 
 
+@pytest.mark.parametrize(
+    ("said", "free", "load", "in_flight"),
+    [
+        (Condition(10**30, float("nan"), 10**30), 2**62, 0.0, 10**6),
+        (Condition(-5, float("-inf"), -3), 0, 0.0, 0),
+        (Condition(None, 1e300, 7), None, 1e6, 7),
+    ],
+)
+def test_node_may_say_anything(said, free, load, in_flight):
+    """What no column can hold is brought within bounds, and the probe counts."""
+    add("a", state=NodeState())
+    assert health.probed("a", True, 0.1, said)
+    assert (row().free, row().load, row().in_flight, state_of("a").up) == (free, load, in_flight, True)
+
+
 def test_latency_jumps_up_and_comes_down_slowly():
     """Peak-sensitive: one slow probe counts at once."""
     add("a")
