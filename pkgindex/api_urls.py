@@ -6,13 +6,13 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from balancing import api as mirrors
-from pkgindex import limits_openapi
+from pkgindex import limits_openapi, mirrors_openapi
 from pkgindex.accounts.rest import Operator
 from pkgindex.answers import problem
 from pkgindex.errors import NotFound
 from throttling.api import UsageView, register
 
-__all__ = ["limits_openapi", "urlpatterns"]
+__all__ = ["limits_openapi", "mirrors_openapi", "urlpatterns"]
 
 limits = SimpleRouter()
 register(limits)

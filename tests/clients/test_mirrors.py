@@ -1,6 +1,7 @@
 """Installers while mirror nodes die, stall, lie and fill up."""
 
 import hashlib
+import os
 import random
 import time
 
@@ -13,6 +14,7 @@ from tests.support.fleet import Chaos, Fleet
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(1800)]
 SEED = 20261124
 PACKAGES = 8
+JSON = "application/vnd.pypi.simple.v1+json"
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,33 @@ def test_installs_while_nodes_fail(fleet, run, tmp_path, way, installs):
     assert "Internal Server Error" not in fleet.live.log
 
 
+@pytest.mark.parametrize("uploads", [20, pytest.param(1000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("way", ["proxy", "redirect"])
+def test_file_can_be_fetched_as_soon_as_it_can_be_seen(fleet, way, uploads):
+    """While no node takes anything, an upload is followed at once by its page and its download: never a 404."""
+    deliver(fleet, way)
+    for server in fleet.nodes.values():
+        server.stop()
+    statuses = set()
+    try:
+        with httpx.Client(auth=fleet.live.auth, timeout=60, follow_redirects=True) as client:
+            for number in range(uploads):
+                members = {"data.bin": os.urandom(100_000)}
+                filename, content = wheel(f"swift-{way}", f"{uploads}.{number}", files=members)
+                data = form(filename, content, f"swift-{way}", f"{uploads}.{number}")
+                done = client.post(f"{fleet.live.url}/legacy/", data=data, files={"content": (filename, content)})
+                page = client.get(f"{fleet.live.url}/simple/swift-{way}/", headers={"Accept": JSON}).json()
+                (url,) = [file["url"] for file in page["files"] if file["filename"] == filename]
+                fetched = client.get(fleet.live.url + url)
+                statuses |= {done.status_code, fetched.status_code}
+                assert fetched.content == content
+    finally:
+        for server in fleet.nodes.values():
+            server.go()
+
+    assert statuses == {200}
+
+
 def test_every_byte_is_right_after_the_chaos(fleet):
     """Whatever was planted on the nodes meanwhile, files are what was uploaded, and a scrub repairs the nodes."""
     deliver(fleet, "proxy")
@@ -83,9 +112,7 @@ def test_every_byte_is_right_after_the_chaos(fleet):
 
     with httpx.Client(auth=fleet.live.auth, timeout=60) as client:
         for number in range(PACKAGES):
-            page = client.get(
-                f"{fleet.live.url}/simple/part-{number}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
-            )
+            page = client.get(f"{fleet.live.url}/simple/part-{number}/", headers={"Accept": JSON})
             (file,) = page.json()["files"]
             content = client.get(fleet.live.url + file["url"]).content
             assert hashlib.sha256(content).hexdigest() == file["hashes"]["sha256"]
