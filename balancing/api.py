@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.functional import SimpleLazyObject
 from rest_framework import serializers, viewsets
 from rest_framework import status as http
 from rest_framework.decorators import action
@@ -47,9 +48,11 @@ class NodeViewSet(viewsets.ModelViewSet[Node]):
     filter_backends: list[Any] = []
 
     def get_serializer_context(self) -> dict[str, Any]:
-        """A list asks for the traffic and the lag of all nodes once."""
+        """A list asks for the traffic and the lag of all nodes once, and a generator of schemas for neither."""
         context = dict(super().get_serializer_context())
-        return context | {"served": stats.served(), "lag": stats.lag()} if self.action == "list" else context
+        if self.action != "list":
+            return context
+        return context | {"served": SimpleLazyObject(stats.served), "lag": SimpleLazyObject(stats.lag)}
 
     def perform_destroy(self, instance: Node) -> None:
         """Through `services`."""

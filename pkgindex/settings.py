@@ -170,7 +170,7 @@ THROTTLING: dict[str, Any] = {
     "CLUSTER": ENV.limits_cluster,
     "CLUSTER_OPTIONS": ENV.limits_cluster_options,
     "MAIL_TO": ENV.limits_mail_to,
-    "MOST_DELAYED": ENV.web_threads * 3 // 4,
+    "MOST_DELAYED": ENV.web_threads * 7 // 8,
     "WEBHOOKS": ENV.limits_webhooks,
     "SCOPES": {
         "index": "pages of the simple API and of PyPI's JSON API",

@@ -160,8 +160,25 @@ def test_bytes_are_charged_by_file_size(client, public, plan):
     size = public.files.get().size
     plan("anon", traffic={"rate": f"{size * 2}B/day calendar", "scopes": "download"})
 
+    def read_whole() -> int:
+        answer = client.get(url)
+        if answer.streaming:
+            b"".join(answer.streaming_content)
+        answer.close()
+        return answer.status_code
+
     assert fetch(client, f"{url}.metadata").status_code == 200
-    assert [fetch(client, url).status_code for _ in range(3)] == [200, 200, 429]
+    assert [read_whole() for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.parametrize("more", [{}, {"at-once": {"rate": "9 concurrent", "scopes": "download"}}])
+def test_bytes_that_were_not_sent_are_given_back(client, public, plan, more):
+    """Who closes a download without reading it is charged nothing, whether the server or we send the file."""
+    url = client.get("/simple/acme/", HTTP_ACCEPT=JSON).json()["files"][0]["url"]
+    size = public.files.get().size
+    plan("anon", traffic={"rate": f"{size}B/day calendar", "scopes": "download"}, **more)
+
+    assert [fetch(client, url).status_code for _ in range(3)] == [200] * 3
 
 
 def test_a_304_costs_nothing(client, public, plan):

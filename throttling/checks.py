@@ -80,6 +80,6 @@ def _numbers(options: conf.Conf) -> list[CheckMessage]:
     if options.workers < 1:
         found.append(Error("THROTTLING WORKERS must be at least 1.", id="throttling.E007"))
     if options.most_delayed < 0:
-        hint = "Half of the threads of a process; 0 refuses what would be delayed."
+        hint = "Most of the threads of a process; 0 refuses what would be delayed."
         found.append(Error("THROTTLING MOST_DELAYED must not be negative.", hint=hint, id="throttling.E008"))
     return found

@@ -32,7 +32,7 @@ class Conf:
     actor: str = ""  # dotted path: request -> the name under which changes are recorded; default: the user's
     stored: str = ""  # dotted path: subject -> bytes that it keeps, None where nobody can tell; see throttling.stock
     usage_url: str = ""  # where a refused caller sees how they stand
-    most_delayed: int = 16  # requests that a process holds back at once; further ones are refused. Half its threads
+    most_delayed: int = 16  # requests that a process holds back at once; further ones are refused. Most of its threads
     accel_life: int = 60  # least life of a lease that nginx cannot give back
 
     @property

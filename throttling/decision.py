@@ -105,6 +105,11 @@ class Decision:
         return not self.charges
 
     @property
+    def counts_bytes(self) -> bool:
+        """True where a limit in bytes was charged."""
+        return any(charge.limit and charge.limit.rate.unit is Unit.BYTES for charge in self.charges)
+
+    @property
     def degraded(self) -> bool:
         """True where local memory decided because the store is away."""
         return self.answer.degraded

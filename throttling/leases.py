@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from throttling import store, take
 from throttling.decision import Decision
@@ -61,19 +62,55 @@ def hold(caller: Caller, scope: str) -> Iterator[Decision]:
         release(decision)
 
 
-def renewing(chunks: Iterable[bytes], decision: Decision) -> Iterator[bytes]:
-    """The chunks, with the lease renewed thrice in its life and released when they end, fail or are abandoned."""
-    held = lines(decision)
-    pace = min((line.period for line in held), default=0) / SECOND / 3
-    last = time.monotonic()
-    try:
-        for chunk in chunks:
-            yield chunk
-            if held and time.monotonic() - last > pace:
-                renew(decision)
-                last = time.monotonic()
-    finally:
-        release(decision)
-        close = getattr(chunks, "close", None)
-        if close:
-            close()
+class Renewing:
+    """The chunks, with the lease renewed thrice in its life and released when they end, fail or are abandoned.
+
+    Of `length` bytes that were to go out, those that did not are given back to limits in bytes. A chunk has gone out
+    when the next one is asked for. Not a generator: closing one that has not begun does nothing.
+    """
+
+    def __init__(self, chunks: Iterable[bytes], decision: Decision, length: int = 0) -> None:
+        self._source, self._chunks = chunks, iter(chunks)
+        self._decision, self._length = decision, length
+        self._pace = min((line.period for line in lines(decision)), default=0) / SECOND / 3
+        self._last, self._sent, self._under_way, self._over = time.monotonic(), 0, 0, False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        self._sent += self._under_way
+        self._under_way = 0
+        if self._pace and time.monotonic() - self._last > self._pace:
+            renew(self._decision)
+            self._last = time.monotonic()
+        try:
+            chunk = next(self._chunks)
+        except BaseException:
+            self.close()
+            raise
+        self._under_way = len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """End the lease; harmless when it has ended."""
+        if self._over:
+            return
+        self._over = True
+        release(self._decision)
+        give_back_unsent(self._decision, self._length, self._sent)
+        for one in (self._chunks, self._source):
+            close = getattr(one, "close", None)
+            if close:
+                close()
+
+
+def renewing(chunks: Iterable[bytes], decision: Decision, length: int = 0) -> Iterator[bytes]:
+    """The chunks as `Renewing`."""
+    return Renewing(chunks, decision, length)
+
+
+def give_back_unsent(decision: Decision, length: int, sent: int) -> None:
+    """Return what limits in bytes were charged for the part of `length` bytes that did not go out."""
+    if sent < length:
+        take.refund(decision, size=length - sent)

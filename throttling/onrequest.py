@@ -1,13 +1,12 @@
 """Decisions about one Django request, kept on it: several throttles on a view are charged as one, all or none."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
-from throttling import take
+from throttling import delays, take
 from throttling.decision import Decision
 from throttling.lines import Costs
-from throttling.rates import SECOND, Limit
+from throttling.rates import Limit
 from throttling.subjects import Caller
 
 
@@ -30,7 +29,7 @@ def decide(
     by_response: bool = False,
     beside: str = "",
 ) -> Decision:
-    """Decide one more throttle of the request and sleep as it says.
+    """Decide one more throttle of the request and sleep as it says, unless too many sleep already: see `delays`.
 
     A refusal gives back what earlier throttles of the request charged, and after one nothing more is charged.
     `by_response` only looks: the view charges when it has seen the response. `beside` is as in `take.take`.
@@ -39,21 +38,16 @@ def decide(
     earlier = [decision for decision in held if decision.allowed]
     if len(earlier) < len(held) or by_response:
         decision = take.look(caller, scope, costs, resource=request.path, limits=limits)
+        decision = delays.hold_back(decision, caller, charged=False)
     else:
         decision = take.take(caller, scope, costs, resource=request.path, limits=limits, beside=beside)
+        decision = delays.hold_back(decision, caller)
         if not decision.allowed:
             for one in earlier:
                 take.refund(one)
             held[:] = [take.restated(one) for one in held]
     held.append(decision)
-    pause(decision)
     return decision
-
-
-def pause(decision: Decision) -> None:
-    """Hold the request back as long as its decision says: at most the limits' own bound."""
-    if decision.delay_us:
-        time.sleep(decision.delay_us / SECOND)
 
 
 def refund(request: Any) -> None:

@@ -22,6 +22,8 @@ def refusal(decision: Decision, method: str = "GET", *, most: int | None = None)
     wait = headers.retry_after(decision, jitter=method in READS, most=most)
     body = headers.problem(decision, usage_url=conf.get().usage_url, wait=wait)
     response = JsonResponse(body, status=429, content_type="application/problem+json")
+    # pip, poetry and twine show the reason phrase and not the body.
+    response.reason_phrase = headers.sentence(decision, wait)
     response["Cache-Control"] = "no-store"
     if wait is not None:
         response["Retry-After"] = str(wait)

@@ -1,13 +1,16 @@
 """One of many processes that hit one limit at once; prints how many calls were admitted.
 
-`python -m tests.throttling.hammer ours|drf REDIS_URL KEY ATTEMPTS SKEW`: waits for a token in the list `go:KEY`.
+`python -m tests.throttling.hammer ours|steady|drf REDIS_URL KEY ATTEMPTS SKEW`: waits for a token in the list `go:KEY`.
+`steady` hits a limit that refills meanwhile, and prints the server's time (us) of its first and last call besides.
 """
 
 import sys
 import time
 
+STEADY = "500/second burst=100"
 
-def ours(url, key):
+
+def _decide(url, key, text):
     import redis
 
     from throttling.lines import Verb, line_for
@@ -16,8 +19,13 @@ def ours(url, key):
 
     client = redis.Redis.from_url(url)
     store = RedisStore(lambda: client)
-    line = line_for(Limit("l", parse("100/hour")), key, 1)
-    return lambda: store.decide(Verb.TAKE, [line]).refused_by == 0
+    line = line_for(Limit("l", parse(text)), key, 1)
+    return lambda: store.decide(Verb.TAKE, [line])
+
+
+def ours(url, key):
+    decide = _decide(url, key, "100/hour")
+    return lambda: decide().refused_by == 0
 
 
 def drf(url, key):
@@ -44,11 +52,15 @@ def main(kind, url, key, attempts, skew):
     real = time.time
     if float(skew):
         time.time = lambda: real() + float(skew)
-    attempt = {"ours": ours, "drf": drf}[kind](url, key)
+    attempt = {"ours": ours, "drf": drf, "steady": lambda *where: _decide(*where, STEADY)}[kind](url, key)
     gate = redis.Redis.from_url(url)
     gate.rpush(f"ready:{key}", 1)
     gate.blpop([f"go:{key}"], timeout=60)
-    print(sum(attempt() for _ in range(int(attempts))))
+    answers = [attempt() for _ in range(int(attempts))]
+    if kind == "steady":
+        print(sum(answer.refused_by == 0 for answer in answers), answers[0].now, answers[-1].now)
+    else:
+        print(sum(answers))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,20 @@ from django.conf import settings
 from tests.throttling.stores import redis_client
 
 PROCESSES, ATTEMPTS, LIMIT = 8, 60, 100
+THOUSANDS, RATE, BURST = 1_000, 500, 100  # as tests.throttling.hammer.STEADY says
 
 
 def admitted(kind, seed):
-    """Let the processes loose on one fresh key at the same moment; how many calls were admitted in all."""
+    """How many calls were admitted in all."""
+    return sum(int(text) for text in loose(kind, seed, ATTEMPTS))
+
+
+def loose(kind, seed, attempts):
+    """Let the processes loose on one fresh key at the same moment; what each of them prints."""
     dice, key, client = random.Random(seed), uuid.uuid4().hex, redis_client()
     command = [sys.executable, "-W", "error", "-m", "tests.throttling.hammer", kind]
-    command += [settings.CACHES["default"]["LOCATION"], key, str(ATTEMPTS)]
-    skews = [dice.uniform(-5, 5) if kind == "ours" else 0 for _ in range(PROCESSES)]
+    command += [settings.CACHES["default"]["LOCATION"], key, str(attempts)]
+    skews = [dice.uniform(-5, 5) if kind != "drf" else 0 for _ in range(PROCESSES)]
     root = Path(__file__).parents[2]
     running = [subprocess.Popen([*command, str(skew)], stdout=subprocess.PIPE, text=True, cwd=root) for skew in skews]
     try:
@@ -29,7 +35,7 @@ def admitted(kind, seed):
             assert time.monotonic() < end, "the processes did not start"
             time.sleep(0.01)
         client.rpush(f"go:{key}", *range(PROCESSES))
-        return sum(int(process.communicate(timeout=60)[0]) for process in running)
+        return [process.communicate(timeout=60)[0] for process in running]
     finally:
         for process in running:
             process.kill()
@@ -40,6 +46,28 @@ def admitted(kind, seed):
 def test_eight_processes_admit_exactly_the_burst():
     """8 processes x 60 attempts on one key of 100 an hour, clocks up to 5 s apart: exactly 100."""
     assert admitted("ours", seed=1) == LIMIT
+
+
+def keeps_its_rate(seed):
+    """Admitted is at most burst + elapsed / T by the server's clock, and reaches it within 1 %."""
+    counts, first, last = zip(*(map(int, text.split()) for text in loose("steady", seed, THOUSANDS)), strict=True)
+    elapsed = (max(last) - min(first)) / 1_000_000
+    most = BURST + elapsed * RATE
+    assert sum(counts) < PROCESSES * THOUSANDS, "nothing was refused: the processes were too slow to show anything"
+    assert 0.99 * most <= sum(counts) <= most, f"{sum(counts)} in {elapsed:.2f} s"
+
+
+def test_eight_processes_reach_the_rate_and_never_exceed_it():
+    """8 processes x 1,000 attempts while the bucket refills, clocks up to 5 s apart."""
+    keeps_its_rate(seed=1)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+def test_eight_processes_reach_the_rate_and_never_exceed_it_fifty_times():
+    """The full form: fifty repeats, each with other clocks."""
+    for seed in range(50):
+        keeps_its_rate(seed)
 
 
 def test_drfs_throttle_fails_the_same_test():
