@@ -193,6 +193,8 @@ THROTTLING: dict[str, Any] = {
 BALANCING: dict[str, Any] = {
     "SOURCE": "pkgindex.mirrors.source",
     "KEYS": ENV.mirror_keys,
+    # A node that dies costs redirected clients what they ask of it until this is noticed: after five seconds or so.
+    "RULES": {"interval": 4.0, "fast_interval": 1.0},
     "ZONE": ENV.zone,
     "AWAY": ENV.zones_away,
 }

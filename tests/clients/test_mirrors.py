@@ -56,7 +56,7 @@ def install(fleet, run, tmp_path, program: str, number: int, turn: int) -> bool:
 @pytest.mark.parametrize("way", ["proxy", "redirect"])
 @pytest.mark.parametrize("installs", [14, pytest.param(300, marks=pytest.mark.proof)])
 def test_installs_while_nodes_fail(fleet, run, tmp_path, way, installs):
-    """Whatever happens to nodes: relayed, no install fails; redirected, fewer than a tenth do."""
+    """Whatever happens to nodes: relayed, no install fails; redirected, some do until the fault is noticed."""
     deliver(fleet, way)
     chance = random.Random(SEED + installs)
     chaos = Chaos(fleet, SEED + installs, pause=0.2)
@@ -70,7 +70,7 @@ def test_installs_while_nodes_fail(fleet, run, tmp_path, way, installs):
 
     print(f"{way}: {installs} installs, {len(failed)} failed; {len(done)} faults: {done}")
     assert len(done) >= 3
-    assert len(failed) <= (0 if way == "proxy" else max(1, installs // 10)), failed
+    assert len(failed) <= (0 if way == "proxy" else installs // 4), failed
     assert "Internal Server Error" not in fleet.live.log
 
 
