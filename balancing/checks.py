@@ -75,7 +75,7 @@ def _cache(options: conf.Conf) -> list[CheckMessage]:
 
 
 def _numbers(options: conf.Conf) -> list[CheckMessage]:
-    limits = {"picture_seconds": 1, "probe_timeout": 30, "node_timeout": 300, "lost_after": 10**8}
+    limits = {"picture_seconds": 1, "probe_timeout": 30, "node_timeout": 300, "lost_after": 10**8, "queue_seconds": 10}
     found: list[CheckMessage] = []
     for name, most in limits.items():
         value = getattr(options, name)
@@ -86,7 +86,7 @@ def _numbers(options: conf.Conf) -> list[CheckMessage]:
         value = getattr(options, name)
         if not isinstance(value, int | float) or isinstance(value, bool) or value < 1:
             found.append(Error(f"BALANCING {name.upper()} must be at least 1.", hint=REFERENCE, id="balancing.E006"))
-    for name in ("keep_probes", "bandwidth"):
+    for name in ("keep_probes", "bandwidth", "queue"):
         value = getattr(options, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             found.append(Error(f"BALANCING {name.upper()} must not be negative.", hint=REFERENCE, id="balancing.E006"))

@@ -31,6 +31,8 @@ class Conf:
     lease: float = 120.0  # a transfer renews its lease while bytes flow; one that was killed is free again after this
     transfers: int = 4  # at once to one node
     bandwidth: int = 0  # to one node, bytes a second; 0: no limit
+    queue: int = 0  # relayed downloads of one process that may wait for a node at its max_conns
+    queue_seconds: float = 1.0
     lost_after: float = 3_600.0  # a node that was down for so long no longer counts as a place of copies
     keep_probes: int = 200  # rows of history per node
 

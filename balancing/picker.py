@@ -42,6 +42,7 @@ log = logging.getLogger("balancing")
 _lock = threading.Lock()
 _files: "OrderedDict[str, tuple[float, frozenset[str]]]" = OrderedDict()
 _policies: dict[str, Policy] = {}
+_ends = threading.Condition()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,21 @@ def ended(name: str, seconds: float, ok: bool | None, size: int = 0) -> None:
     """
     _load(name, observed.ended(name, seconds, ok=ok))
     stats.count(name, size)
+    with _ends:
+        _ends.notify_all()
+
+
+def are_full(holders: AbstractSet[str]) -> bool:
+    """True where a holder would be picked, had it not as many transfers as it may have."""
+    board = _current()
+    weights = board.picture.selection(time.time()).weights
+    return any(weights.get(name, 0) > 0 and board.picture.by_name[name].max_conns for name in holders)
+
+
+def wait_for_an_end(seconds: float) -> None:
+    """Wait until a transfer of this process has ended, or so long."""
+    with _ends:
+        _ends.wait(seconds)
 
 
 def redirected(name: str, digest: str, client_key: str = "", size: int = 0) -> None:

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from balancing import conf, health, picker
+from balancing import conf, health, picker, queueing
 from balancing.backends import Backend, NodeError
 from balancing.nodes import backend_for
 from balancing.picture import NodeView
@@ -78,7 +78,7 @@ def proxy(request: HttpRequest, asset: Asset, policy: str) -> HttpResponseBase:
     """Relay the bytes, or the part that is asked for, from a node; where it dies, the next goes on at the same byte."""
     if request.method != "GET":
         return delivery.own(request, asset)
-    nodes = picker.order(asset.sha256, picker.holders(asset.sha256), policy)
+    nodes = queueing.order(asset.sha256, picker.holders(asset.sha256), policy)
     if not nodes or picker.in_panic():
         return delivery.own(request, asset)
     try:

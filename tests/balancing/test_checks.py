@@ -32,6 +32,8 @@ SECRET = "5e" * 20
         ({"NODE_TIMEOUT": "10"}, "E006", "NODE_TIMEOUT"),
         ({"ATTEMPTS": 0}, "E006", "ATTEMPTS"),
         ({"KEEP_PROBES": -1}, "E006", "KEEP_PROBES"),
+        ({"QUEUE": -1}, "E006", "QUEUE"),
+        ({"QUEUE_SECONDS": 60}, "E006", "QUEUE_SECONDS"),
     ],
 )
 def test_wrong_setting(settings, wrong, ident, word):
