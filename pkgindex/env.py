@@ -61,6 +61,7 @@ class Env:
     max_upload_bytes: int
     web_processes: int
     web_threads: int
+    accel_prefix: str
     mirror_keys: dict[str, str]
     zone: str
     zones_away: list[str]
@@ -105,6 +106,7 @@ def load() -> Env:
         "max_upload_bytes": reader.int("MAX_UPLOAD_BYTES", 4 << 30, validate=validate.Range(min=1)),
         "web_processes": reader.int("WEB_PROCESSES", 2, validate=validate.Range(min=1)),
         "web_threads": reader.int("WEB_THREADS", 32, validate=validate.Range(min=2)),
+        "accel_prefix": reader.str("ACCEL_REDIRECT_PREFIX", "", validate=validate.Regexp(r"\A(/[\w./-]*/)?\Z")),
         "zone": reader.str("ZONE", ""),
         "zones_away": reader.list("ZONES_AWAY", []),
         "log_level": reader.str(

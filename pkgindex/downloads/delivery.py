@@ -64,7 +64,7 @@ def own(request: HttpRequest, asset: Asset) -> HttpResponseBase:
 
 
 def _accel_prefix() -> str:
-    return str(getattr(settings, "ACCEL_REDIRECT_PREFIX", ""))
+    return str(settings.ACCEL_REDIRECT_PREFIX)
 
 
 def accel(_request: HttpRequest, asset: Asset) -> HttpResponse:
