@@ -11,5 +11,6 @@ class BalancingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the checks."""
+        """Register the checks, and hear of doubts."""
         from balancing import checks  # noqa: F401, PLC0415 - registers itself, once apps are loaded
+        from balancing.replication import requests  # noqa: F401, PLC0415 - the same

@@ -28,7 +28,7 @@ from django.core.signals import setting_changed
 from django.db import DatabaseError, InterfaceError
 from django.dispatch import receiver
 
-from balancing import again, conf, health, observed, snapshot, stats
+from balancing import again, conf, health, observed, signals, snapshot, stats
 from balancing.fleet import Admin
 from balancing.models import Replica, ReplicaState
 from balancing.picture import NodeView, Picture
@@ -163,6 +163,7 @@ def _without_repeat(found: list[NodeView], client: str, digest: str) -> list[Nod
     previous = again.sent(client, digest, found[0].name)
     if previous is None:
         return found
+    signals.repeated.send_robust(sender=None, node=previous, digest=digest)
     if again.is_evidence(client, digest, previous):
         health.asked_again(previous)
     return sorted(found, key=lambda one: one.name == previous)

@@ -8,13 +8,17 @@ from collections.abc import Iterable
 from functools import partial
 
 from django.db import transaction
+from django.dispatch import receiver
 
-from balancing import picker, source
+from balancing import picker, shared, source
 from balancing.models import Replica, ReplicaState
 from balancing.replication import planning, queries, reaping, rows, schedule, sending, walking
 from balancing.replication.sending import send
+from balancing.signals import repeated
 
-__all__ = ["corrupt", "send", "sync", "unwanted", "verify", "wanted"]
+__all__ = ["corrupt", "doubt", "send", "sync", "unwanted", "verify", "wanted"]
+
+DOUBT = 60  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +49,16 @@ def corrupt(digest: str, node: str, reason: str) -> None:
         log.warning("The copy of %s on %s is damaged: %s", digest, node, reason)
         picker.forget(digest)
         transaction.on_commit(partial(sending.dispatch, [(digest, node, ReplicaState.CORRUPT.value)]), robust=True)
+
+
+@receiver(repeated)
+def doubt(node: str, digest: str, **_: object) -> None:
+    """A client asks again for what the node should have given it: have that copy read again, once in a minute.
+
+    Clients that ask for everything many times cost a read of their files each minute, and nothing more.
+    """
+    if shared.ask(lambda redis: redis.set(f"balancing:doubt:{node}:{digest}", 1, nx=True, ex=DOUBT), otherwise=None):
+        send(schedule.CHECK, digest, node, expires=DOUBT)
 
 
 def sync(node: str | None = None) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 
 from celery.schedules import crontab
 
-COPY, DELETE, REAP, COMPARE, SCRUB, PLAN = (
-    f"balancing.{word}" for word in ("copy", "delete", "reap", "compare", "scrub", "plan")
+COPY, DELETE, CHECK, REAP, COMPARE, SCRUB, PLAN = (
+    f"balancing.{word}" for word in ("copy", "delete", "check", "reap", "compare", "scrub", "plan")
 )
 HOUR = 3_600
 

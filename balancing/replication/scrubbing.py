@@ -47,20 +47,32 @@ def scrub(
                 return found
             found.files += 1
             found.size += row.size
-            reason = _fault(backend, row.digest)
-            if reason is None:
-                rows.scrubbed(row.pk)
-            elif rows.damaged(row.digest, node, reason, seen=row.verified_at):
-                found.damaged += 1
-                picker.forget(row.digest)
+            found.damaged += not _is_whole(backend, row)
             progress()
     return found
+
+
+def check(digest: str, node: str) -> bool:
+    """Have one copy read again; False where it was damaged and is offered no more. Raises NodeError."""
+    row = Replica.objects.filter(queries.VERIFIED, digest=digest, node_id=node).first()
+    return row is None or _is_whole(nodes.backend_for(Node.objects.get(pk=node)), row)
 
 
 def oldest(node: str, before: datetime) -> list[Replica]:
     """The next copies to read."""
     found = Replica.objects.filter(queries.VERIFIED, node_id=node, scrubbed_at__lt=before).order_by("scrubbed_at")
-    return list(found.only("pk", "digest", "size", "verified_at")[:BATCH])
+    return list(found.only("pk", "digest", "node_id", "size", "verified_at")[:BATCH])
+
+
+def _is_whole(backend: Backend, row: Replica) -> bool:
+    reason = _fault(backend, row.digest)
+    if reason is None:
+        rows.scrubbed(row.pk)
+        return True
+    if not rows.damaged(row.digest, row.node_id, reason, seen=row.verified_at):
+        return True  # it was made anew meanwhile
+    picker.forget(row.digest)
+    return False
 
 
 def _fault(backend: Backend, digest: str) -> str | None:

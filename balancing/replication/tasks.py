@@ -13,7 +13,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from balancing.backends import NodeError
-from balancing.models import Node
+from balancing.models import Node, ReplicaState
 from balancing.replication import comparing, queries, reaping, schedule, scrubbing, sending, transfer, walking
 from balancing.replication.schedule import HOUR, SCHEDULE
 
@@ -52,6 +52,19 @@ def delete(digest: str, node: str) -> None:
         if following is None:
             return
         outcome = transfer.delete(following, node)
+
+
+@shared_task(name=schedule.CHECK, time_limit=HOUR, **OPTIONS)
+def check(digest: str, node: str) -> None:
+    """Have one copy read again that somebody has a doubt about; a damaged one is offered no more, and made anew."""
+    try:
+        whole = scrubbing.check(digest, node)
+    except NodeError as error:
+        log.warning("The copy of %s on %s was not read again: %s", digest, node, error)
+        return
+    if not whole:
+        log.warning("The copy of %s on %s was damaged.", digest, node)
+        sending.dispatch([(digest, node, ReplicaState.CORRUPT.value)])
 
 
 @shared_task(name=schedule.REAP, time_limit=600, **OPTIONS)

@@ -1,4 +1,4 @@
-"""A live server with mirror nodes and a Celery worker with beat: the whole of what replicates and delivers."""
+"""nginx, a live server, mirror nodes, a Celery worker with beat: the whole of what replicates and delivers."""
 
 import os
 import random
@@ -12,23 +12,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+import httpx
+
 from tests.balancing.node.servers import KEY, Server
 from tests.support.live import ROOT, LiveServer
+from tests.support.nginx import IN_FRONT, Nginx
 
 QUICK = {"MIRROR_KEYS": f"k1:{KEY.hex()}"}
 
 
 class Fleet:
-    """`with Fleet(folder, 3) as fleet:` has `fleet.live` and `fleet.nodes` (name -> Server), all up."""
+    """`with Fleet(folder, 3) as fleet:` has `fleet.front`, `fleet.live` and `fleet.nodes` (name -> Server), all up."""
 
     def __init__(self, folder: Path, count: int) -> None:
         self.folder = folder
-        self.live = LiveServer(folder / "live", workers=2, threads=16, more=QUICK)
+        self.live = LiveServer(folder / "live", workers=2, threads=16, more=QUICK | IN_FRONT)
         self.nodes: dict[str, Server] = {}
         self._names = [f"node-{number}" for number in range(1, count + 1)]
 
     def __enter__(self) -> Self:
         self.live.__enter__()
+        self.front = Nginx(self.folder / "nginx", self.live).__enter__()
         (self.folder / "nodes").mkdir(exist_ok=True)
         for name in self._names:
             server = self.nodes[name] = Server(self.folder / "nodes" / name, name=name)
@@ -40,7 +44,7 @@ class Fleet:
                 [*command, "-c", "3", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"],
                 cwd=ROOT, env=self.live.environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        self.until(lambda: self.count("Health.objects.filter(state__up=True)") == len(self.nodes))
+        self.until(lambda: self.healthy() == len(self.nodes))
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -50,12 +54,16 @@ class Fleet:
         for server in self.nodes.values():
             server.go()
             server.kill()
+        self.front.__exit__()
         self.live.__exit__()
 
-    def count(self, query: str) -> object:
-        return self.live.evaluate(f"__import__('balancing.models').models.{query}.count()")
+    def ask(self, path: str) -> dict:
+        return httpx.get(self.live.url + path, auth=self.live.auth, headers={"Accept": "application/json"}).json()
 
-    def until(self, true: Callable[[], bool], seconds: float = 60) -> None:
+    def healthy(self) -> int:
+        return sum(node["healthy"] for node in self.ask("/status/")["nodes"])
+
+    def until(self, true: Callable[[], bool], seconds: float = 90) -> None:
         end = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < end, (self.folder / "worker.log").read_text()[-3000:]
@@ -63,7 +71,7 @@ class Fleet:
 
     def replicated(self) -> None:
         """Wait until every copy that is wanted is there."""
-        self.until(lambda: self.count("Replica.objects.exclude(state='verified')") == 0)
+        self.until(lambda: not any(lag["total"] for lag in self.ask("/api/v1/mirrors/lag/").values()))
 
 
 class Chaos(threading.Thread):
