@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests.throttling.hammer import STEADY_SECONDS
 from tests.throttling.stores import redis_client
 
 PROCESSES, ATTEMPTS, LIMIT = 8, 60, 100
@@ -51,14 +52,14 @@ def test_eight_processes_admit_exactly_the_burst():
 def keeps_its_rate(seed):
     """Admitted is at most burst + elapsed / T by the server's clock, and reaches it within 1 %."""
     counts, first, last = zip(*(map(int, text.split()) for text in loose("steady", seed, THOUSANDS)), strict=True)
-    elapsed = (max(last) - min(first)) / 1_000_000
-    most = BURST + elapsed * RATE
-    assert sum(counts) < PROCESSES * THOUSANDS, "nothing was refused: the processes were too slow to show anything"
-    assert 0.99 * most <= sum(counts) <= most, f"{sum(counts)} in {elapsed:.2f} s"
+    most, least = (BURST + (end - min(first)) / 1_000_000 * RATE for end in (max(last), min(last)))
+    # Until the first process ends somebody always asks; afterwards the last may pause before its last call.
+    assert 0.99 * least <= sum(counts) <= most
+    assert least > 0.9 * RATE * STEADY_SECONDS
 
 
 def test_eight_processes_reach_the_rate_and_never_exceed_it():
-    """8 processes x 1,000 attempts while the bucket refills, clocks up to 5 s apart."""
+    """8 processes x 1,000 attempts and more while the bucket refills, clocks up to 5 s apart."""
     keeps_its_rate(seed=1)
 
 
