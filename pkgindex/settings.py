@@ -168,6 +168,7 @@ THROTTLING: dict[str, Any] = {
     "ADMIN_PERMISSION": "pkgindex.accounts.rest.Operator",
     "CACHE": "limits" if ENV.limits_redis_url else "default",
     "CALLER": "pkgindex.throttles.caller_of",
+    "NAMES": "pkgindex.limit_names.accounts",
     "CLUSTER": ENV.limits_cluster,
     "CLUSTER_OPTIONS": ENV.limits_cluster_options,
     "MAIL_TO": ENV.limits_mail_to,

@@ -3,12 +3,13 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
-from throttling import bans, callers, services, stats, usage
+from throttling import bans, callers, named, services, stats, usage
 from throttling.models import Assignment, Ban, Change, Exemption, Limit, Plan
 
 
@@ -36,6 +37,32 @@ class Recorded(admin.ModelAdmin):
         for row in rows:
             services.save(row, actor=callers.actor_for(request), check=False)
         formset.save_m2m()
+
+
+class NamedList(ChangeList):
+    """A list whose subjects are shown with their names, asked for once a page."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The page's rows, each with its label."""
+        super().get_results(request)
+        rows = list(self.result_list)
+        known = named.labels(row.subject for row in rows)
+        for row in rows:
+            row.label = known[row.subject]
+        self.result_list = rows
+
+
+class Named(Recorded):
+    """For rows of subjects."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's signature
+        """The list with names."""
+        return NamedList
+
+    @admin.display(description="subject", ordering="subject")
+    def who(self, row: Any) -> str:
+        """The subject, with the name of the user, group or token."""
+        return str(getattr(row, "label", row.subject))
 
 
 class LimitInline(admin.TabularInline):
@@ -80,10 +107,10 @@ class PlanAdmin(Recorded):
 
 
 @admin.register(Assignment)
-class AssignmentAdmin(Recorded):
+class AssignmentAdmin(Named):
     """Who has which plan, how much of it they use, and a fresh start for them."""
 
-    list_display = ("subject", "plan", "order", "note", "live_usage")
+    list_display = ("who", "plan", "order", "note", "live_usage")
     list_filter = ("plan",)
     list_per_page = 25  # each row asks the store how it stands
     search_fields = ("subject", "note")
@@ -107,18 +134,18 @@ class AssignmentAdmin(Recorded):
 
 
 @admin.register(Exemption)
-class ExemptionAdmin(Recorded):
+class ExemptionAdmin(Named):
     """The allow list."""
 
-    list_display = ("subject", "scopes", "expires_at", "note")
+    list_display = ("who", "scopes", "expires_at", "note")
     search_fields = ("subject", "note")
 
 
 @admin.register(Ban)
-class BanAdmin(Recorded):
+class BanAdmin(Named):
     """Bans that run and that are over."""
 
-    list_display = ("subject", "reason", "began_at", "until", "automatic", "state", "lifted_by")
+    list_display = ("who", "reason", "began_at", "until", "automatic", "state", "lifted_by")
     list_filter = ("automatic", "began_at")
     list_per_page = 50
     search_fields = ("subject", "reason")

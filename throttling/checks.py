@@ -61,6 +61,7 @@ def _paths(options: conf.Conf) -> list[CheckMessage]:
         "ACTOR": options.actor,
         "ADMIN_PERMISSION": options.admin_permission,
         "STORED": options.stored,
+        "NAMES": options.names,
     }
     for name, path in paths.items():
         if not path:

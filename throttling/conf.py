@@ -23,6 +23,7 @@ class Conf:
     workers: int = 1  # processes of all hosts: while the store is away each enforces its share
     plan_seconds: float = 1.0  # how old the plans in force may be
     caller: str = "throttling.callers.caller_of"  # dotted path: request -> Caller
+    names: str = ""  # dotted path of a callable that gives who is who: see throttling.named
     trusted_proxies: tuple[str, ...] = ()  # networks whose X-Forwarded-For is believed
     scopes: dict[str, str] = field(default_factory=dict)  # registered words -> what they are, for people
     mail_to: tuple[str, ...] = ()  # who hears of bans

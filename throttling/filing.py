@@ -15,7 +15,8 @@ from django.utils.dateparse import parse_datetime
 
 from throttling import services
 from throttling.models import Assignment, Exemption, Limit, Plan
-from throttling.subjects import SubjectError, parse_subject
+from throttling.named import resolve
+from throttling.subjects import SubjectError
 
 LIMIT_FIELDS = ("rate", "scopes", "per", "mode", "ban_seconds", "extend", "per_resource", "closed")
 
@@ -91,7 +92,7 @@ def _plan(name: str, wanted: dict[str, Any], actor: str) -> list[Step]:
     keep = []
     for item in subjects:
         values = {"subject": item} if isinstance(item, str) else dict(item)
-        subject = parse_subject(str(values.pop("subject", "")))
+        subject = resolve(str(values.pop("subject", "")))
         keep.append(subject)
         found = Assignment.objects.filter(plan=plan, subject=subject).first()
         row_ = found or Assignment(plan=plan, subject=subject)
@@ -108,7 +109,7 @@ def _limit_values(values: Any) -> dict[str, Any]:
 
 
 def _exemption(wanted: dict[str, Any], actor: str) -> list[Step]:
-    subject = parse_subject(str(wanted.pop("subject")))
+    subject = resolve(str(wanted.pop("subject")))
     row = Exemption.objects.filter(subject=subject).first() or Exemption(subject=subject)
     if isinstance(wanted.get("scopes"), list):
         wanted["scopes"] = " ".join(wanted["scopes"])
@@ -145,6 +146,6 @@ def _drop(rows: Iterable[models.Model], kind: str, actor: str) -> list[Step]:
 
 
 def _prune(data: dict[str, Any], actor: str) -> list[Step]:
-    named = [parse_subject(str(item["subject"])) for item in data.get("exemptions", [])]
+    named = [resolve(str(item["subject"])) for item in data.get("exemptions", [])]
     steps = _drop(Plan.objects.exclude(name__in=list(data.get("plans", {}))), "plan", actor)
     return steps + _drop(Exemption.objects.exclude(subject__in=named), "exemption", actor)

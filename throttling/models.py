@@ -10,10 +10,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.utils import timezone
 
-from throttling import conf, rates
+from throttling import conf, named, rates
 from throttling.rates import Mode, Per, RateError
 from throttling.snapshot import APART
-from throttling.subjects import SubjectError, parse_subject
+from throttling.subjects import SubjectError
 
 SLUG = RegexValidator(r"\A[a-z0-9][a-z0-9._-]*\Z", "Lower-case letters, digits, dots, dashes and underscores.")
 
@@ -29,7 +29,7 @@ def validate_rate(text: str) -> None:
 def validate_subject(text: str) -> None:
     """Raise ValidationError where the text names no subject."""
     try:
-        parse_subject(text)
+        named.resolve(text)
     except SubjectError as error:
         raise ValidationError(str(error)) from None
 
@@ -124,7 +124,7 @@ class Assignment(models.Model):
     subject = models.CharField(
         max_length=100,
         validators=[validate_subject],
-        help_text="token:7, user:42, group:3, addr:203.0.113.9, net:10.0.0.0/8, anon, users or everyone.",
+        help_text="user:42, group:3, token:7 or their names, addr:203.0.113.9, net:10.0.0.0/8, anon, users, everyone.",
     )
     plan = models.ForeignKey(Plan, on_delete=models.CASCADE, related_name="assignments")
     order = models.PositiveSmallIntegerField(default=100, help_text="Among a caller's groups the lowest goes first.")
@@ -226,7 +226,7 @@ def _check_scopes(text: str) -> None:
 
 def _canonical(text: str) -> str:
     try:
-        return parse_subject(text)
+        return named.resolve(text)
     except SubjectError as error:
         raise ValidationError({"subject": str(error)}) from None
 

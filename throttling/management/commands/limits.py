@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from throttling import bans, filing, services, stats, store, usage
 from throttling.models import Assignment, Ban, Plan
+from throttling.named import labels, resolve
 from throttling.rates import SECOND, RateError, parse_time
-from throttling.subjects import SubjectError, parse_subject
+from throttling.subjects import SubjectError
 
 
 class Command(BaseCommand):
@@ -34,7 +35,9 @@ class Command(BaseCommand):
             ("clear", "forget what a subject has used and lift its bans"),
             ("lift", "lift a subject's bans"),
         ):
-            words.add_parser(word, help=text).add_argument("subject", help="such as user:42 or addr:203.0.113.9")
+            words.add_parser(word, help=text).add_argument(
+                "subject", help="such as user:alice, user:42 or addr:203.0.113.9"
+            )
         banning = words.add_parser("ban", help="ban a subject")
         banning.add_argument("subject")
         banning.add_argument("time", help="such as 10m or 2h")
@@ -61,6 +64,7 @@ class Command(BaseCommand):
 
     def do_list(self, **_: Any) -> None:
         """Plans with limits, refusals and subjects."""
+        known = labels(Assignment.objects.values_list("subject", flat=True))
         for plan in Plan.objects.prefetch_related("limits", "assignments"):
             self.stdout.write(f"{plan.name}  {plan.description}".rstrip())
             for limit in plan.limits.all():
@@ -69,11 +73,11 @@ class Command(BaseCommand):
                 more = f"per {limit.per}, {limit.mode}; refused {real}, would have refused {shadow}"
                 self.stdout.write(f"  {limit.name}: {limit.rate} ({where}, {more})")
             for row in plan.assignments.all():
-                self.stdout.write(f"  → {row.subject}")
+                self.stdout.write(f"  → {known.get(row.subject, row.subject)}")
 
     def do_show(self, subject: str, **_: Any) -> None:
         """Usage of a single subject, or of a plan's shared buckets."""
-        subject = parse_subject(subject)
+        subject = resolve(subject)
         rows = list(usage.of_subject(subject)) if ":" in subject and not subject.startswith(("net:", "group:")) else []
         for assignment in Assignment.objects.filter(subject=subject).select_related("plan"):
             rows += [row for row in usage.of_assignment(subject, assignment.plan.name) if row not in rows]
@@ -88,25 +92,26 @@ class Command(BaseCommand):
 
     def do_clear(self, subject: str, **_: Any) -> None:
         """Reset."""
-        self.stdout.write(f"{services.reset(parse_subject(subject), actor=actor())} counters cleared.")
+        self.stdout.write(f"{services.reset(resolve(subject), actor=actor())} counters cleared.")
 
     def do_bans(self, **_: Any) -> None:
         """With the time left that attempts may have added to."""
         rows = bans.running(list(Ban.objects.filter(lifted_at__isnull=True)[:1_000]))
+        known = labels(row.subject for row, _ in rows)
         for row, left in rows:
-            self.stdout.write(f"{row.subject}  {max(left, bans.seconds_left(row)):.0f} s  {row.reason}")
+            self.stdout.write(f"{known[row.subject]}  {max(left, bans.seconds_left(row)):.0f} s  {row.reason}")
         if not rows:
             self.stdout.write("Nobody is banned.")
 
     def do_ban(self, subject: str, time: str, reason: str, **_: Any) -> None:
         """By hand."""
         until = timezone.now() + timedelta(seconds=parse_time(time) / SECOND)
-        services.save(Ban(subject=parse_subject(subject), until=until, reason=reason), actor=actor())
+        services.save(Ban(subject=resolve(subject), until=until, reason=reason), actor=actor())
         self.stdout.write(f"{subject} is banned until {until:%Y-%m-%d %H:%M:%S} UTC.")
 
     def do_lift(self, subject: str, **_: Any) -> None:
         """By hand."""
-        self.stdout.write(f"{services.lift(parse_subject(subject), actor=actor())} bans lifted.")
+        self.stdout.write(f"{services.lift(resolve(subject), actor=actor())} bans lifted.")
 
     def do_status(self, **_: Any) -> None:
         """As health pages show it."""
