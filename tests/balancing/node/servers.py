@@ -104,38 +104,50 @@ class Server:
         return list((self.root / "tmp").iterdir())
 
 
-class Nginx:
-    """The configuration that we ship, with other ports and folders, in front of a node."""
+class Proxy:
+    """nginx with a configuration that we ship, changed to a test's ports and folders."""
 
-    def __init__(self, folder, node):
-        self.port, self.node = free_port(), node
-        text = (ROOT / "deploy/nginx/mirror-node.conf").read_text()
-        changes = {
-            "127.0.0.1:9100": f"127.0.0.1:{node.port}",
-            "listen 9080": f"listen 127.0.0.1:{self.port}",
-            "/srv/mirror/": f"{node.root}/",
-            "/var/log/nginx/mirror-node.log": f"{folder}/access.log",
-        }
+    def __init__(self, folder, name, changes):
+        self.folder, self.port = folder, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        text = (ROOT / "deploy/nginx" / name).read_text()
         for before, after in changes.items():
             assert before in text
-            text = text.replace(before, after)
+            text = text.replace(before, after.format(port=self.port))
         user = f"user {pwd.getpwuid(os.getuid()).pw_name};" if os.getuid() == 0 else ""
         spools = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
         (folder / "nginx.conf").write_text(
             f"{user} daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
-            f"http {{ client_body_temp_path {folder}/body; {spools}\n{text}\n}}\n"
+            f"http {{ access_log off; client_body_temp_path {folder}/body; {spools}\n{text}\n}}\n"
         )
-        self.folder = folder
-        self.process = run(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")], folder / "out.log")
+
+    def start(self):
+        self.process = run(
+            ["nginx", "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")], self.folder / "out"
+        )
         until(self.answers)
-        self.url = f"http://127.0.0.1:{self.port}"
 
     def answers(self):
-        assert self.process.poll() is None, (self.folder / "out.log").read_text()
+        assert self.process.poll() is None, (self.folder / "out").read_text()
         return listens(self.port)
 
     def kill(self):
         kill(self.process)
+
+
+class Nginx(Proxy):
+    """In front of a node."""
+
+    def __init__(self, folder, node):
+        self.node = node
+        changes = {
+            "127.0.0.1:9100": f"127.0.0.1:{node.port}",
+            "listen 9080": "listen 127.0.0.1:{port}",
+            "/srv/mirror/": f"{node.root}/",
+            "/var/log/nginx/mirror-node.log": f"{folder}/access.log",
+        }
+        super().__init__(folder, "mirror-node.conf", changes)
+        self.start()
 
 
 class S3:

@@ -1,29 +1,14 @@
 """Who counts as one client: IPv6 networks, NAT, proxies, and headers that clients forge."""
 
-from collections.abc import Callable
 from ipaddress import ip_network
 
 import pytest
 
 from tests.support.catalogue import add_wheel
-from throttling import services
-from throttling.models import Assignment, Limit, Plan
 
 PROXIES = ("10.0.0.0/8", "2001:db8:ff::/48")
 FORGED = 1_000
-
-
-@pytest.fixture
-def plan(transactional_db) -> Callable[[str], None]:
-    """Let a subject have one page an hour."""
-
-    def make(subject: str) -> None:
-        row = Plan(name=f"plan-{subject}".replace(":", "-"))
-        services.save(row, actor="test")
-        services.save(Limit(plan=row, name="few", rate="1/hour", scopes="index"), actor="test")
-        services.save(Assignment(plan=row, subject=subject), actor="test")
-
-    return make
+FEW = {"rate": "1/hour", "scopes": "index"}
 
 
 @pytest.fixture
@@ -32,7 +17,7 @@ def page(client, plan, index, settings):
     index.visibility = "public"
     index.save()
     add_wheel(index)
-    plan("anon")
+    plan("anon", few=FEW)
     settings.TRUSTED_PROXIES = tuple(ip_network(text) for text in PROXIES)
 
     def ask(*requests: tuple[str, str]) -> list[int]:
@@ -122,7 +107,7 @@ def test_other_headers_name_nobody(client, page, header):
 
 def test_two_users_behind_one_nat_are_two_and_strangers_share(client, page, people, plan, basic):
     """Behind one address each user has a bucket of their own, and all strangers have one together."""
-    plan("users")
+    plan("users", few=FEW)
     at = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.9"}
 
     strangers = page(("10.0.0.1", "203.0.113.9"), ("10.0.0.1", "203.0.113.9"))
@@ -137,7 +122,7 @@ def test_two_users_behind_one_nat_are_two_and_strangers_share(client, page, peop
 
 def test_one_user_at_many_addresses_is_one(client, page, people, plan, basic):
     """Moving to another address brings no second bucket."""
-    plan("users")
+    plan("users", few=FEW)
     secret = basic("reader", "reader-password")
 
     statuses = [client.get("/simple/acme/", REMOTE_ADDR=f"192.0.2.{i}", **secret).status_code for i in range(1, 4)]

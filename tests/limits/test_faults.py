@@ -8,13 +8,13 @@ import threading
 import time
 from base64 import b64encode
 from collections import Counter
-from dataclasses import dataclass, field
 
 import httpx
 import pytest
 
 from tests.support.distributions import form, wheel
 from tests.support.live import LiveServer
+from tests.support.load import Load
 from tests.support.servers import RedisServer
 
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}
@@ -184,47 +184,6 @@ def test_parallel_downloads_of_a_user_share_one_pace(server, limits, file, strea
     assert sum(got) == pytest.approx(cap * seconds, rel=0.25)
 
 
-@dataclass
-class Load:
-    """Eight threads that read pages and files until told to end."""
-
-    server: LiveServer
-    file: str
-    statuses: Counter = field(default_factory=Counter)
-    seconds: list[float] = field(default_factory=list)
-    guesses: list[int] = field(default_factory=list)
-    over: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self):
-        self._threads = [threading.Thread(target=self._read, args=(number,)) for number in range(8)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_exception) -> None:
-        self.over.set()
-        for thread in self._threads:
-            thread.join(30)
-
-    def _read(self, number: int) -> None:
-        with httpx.Client(auth=self.server.auth, timeout=15) as client:
-            while not self.over.is_set():
-                begun = time.monotonic()
-                if number < 6:
-                    status = client.get(f"{self.server.url}/simple/acme/").status_code
-                else:
-                    headers = {"Range": "bytes=0-65535"}
-                    status = client.get(self.server.url + path_of(self.file), headers=headers).status_code
-                self.seconds.append(time.monotonic() - begun)
-                self.statuses[status] += 1
-                time.sleep(0.02)
-
-    def guess(self) -> int:
-        """The status of a wrong password."""
-        answer = httpx.get(f"{self.server.url}/simple/acme/", auth=("root", "wrong"), timeout=15)
-        return answer.status_code
-
-
 def restart(redis: RedisServer) -> None:
     if redis.process is not None:
         redis.process.kill()
@@ -254,7 +213,7 @@ def test_redis_in_trouble_under_load(server, redis, limits, file, fault):
     """Killed and started again, stopped and continued, emptied: every answer is an answer, in bounded time."""
     limits('much = {rate = "100000/day calendar", scopes = ["index", "download"]}')
 
-    with Load(server, file) as load:
+    with Load(server, path_of(file)) as load:
         time.sleep(1)
         fault(redis)
         healed = until(lambda: decided(redis) > 10, 15)
