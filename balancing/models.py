@@ -198,6 +198,13 @@ class Walk(models.Model):
     finished_at = models.DateTimeField(null=True)
 
 
+class Manifest(models.Model):
+    """The SHA-256 of each block of a file, one after the other; see `balancing.manifests`."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    hashes = models.BinaryField()
+
+
 class Change(models.Model):
     """Who changed which node, and how."""
 

@@ -4,16 +4,15 @@ What keeps wrong bytes from a client:
 
 - A file of up to 1 MB is read whole and compared with its digest before its first byte is sent, also where only a part
   of it is wanted: a damaged copy is replaced by the next node's and the client notices nothing.
-- A larger file that is sent whole is hashed on its way, and its last block is held back until the digest is known.
+- A larger file whose blocks' digests are known (`balancing.manifests`) is checked block by block, parts of it too: a
+  block is sent when it is right, and otherwise asked of the next node.
+- Another larger file that is sent whole is hashed on its way, its last block held back until the digest is known.
   Where it is another, the stream breaks off: the client has less than was announced, and asks again. What was sent
   cannot be unsent, and no other node can tell in the middle which of the bytes are wrong.
 - Of a part of a larger file nothing is known but its place and length; the client that joins parts compares the digest.
-
-Times count the waiting for the node only, so that a slow client makes no node look slow.
 """
 
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -21,47 +20,16 @@ from itertools import islice
 from typing import Self
 
 from balancing.backends import BLOCK, Backend, Blocks, NodeError
+from balancing.turns import Ended, Listener, Turn
+
+__all__ = ["Ended", "Listener", "stream"]
 
 SMALL = 1 << 20
 """Bytes up to which a file is checked before anything of it is sent."""
 TRIES = 4
 """Nodes that are asked for one stream before the fallback is."""
-PATIENCE = 20.0
-"""Seconds. A node that gave up after its client had not read for so long did nothing wrong: nginx waits for 60."""
 
 Fallback = Callable[[int, int], Iterable[bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How it went with one node. `seconds` is the time that we waited for it, `size` the bytes that it gave.
-
-    `ok` is None where nothing can be said of the node: the client left or was slow, or another may be guilty. `reason`
-    is the code of a NodeError, or `corrupt`, `closed`, `slow_client`, `doubtful`.
-    """
-
-    node: str
-    seconds: float
-    size: int
-    ok: bool | None
-    reason: str = ""
-
-
-def _ignore(_: object) -> None:
-    """For callers who do not want to know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """Who is told. Each `opened` is followed by one `ended`, so transfers can be counted.
-
-    `doubted` hears the nodes that gave bytes of a whole file whose digest turned out wrong: have them scrubbed. Where
-    there is one node it is guilty, and `ended` has said so.
-    """
-
-    opened: Callable[[str], None] = _ignore
-    ended: Callable[[Ended], None] = _ignore
-    doubted: Callable[[tuple[str, ...]], None] = _ignore
 
 
 def stream(
@@ -71,13 +39,15 @@ def stream(
     nodes: Iterable[tuple[str, Backend]],
     fallback: Fallback,
     listener: Listener | None = None,
+    hashes: Sequence[bytes] = (),
 ) -> Blocks:
     """The bytes from `span[0]` to before `span[1]` of a file of `size` bytes, from the first node that has them.
 
     `nodes` is asked for the next only when it is needed, at most `TRIES` times; then `fallback(start, end)`, the
     project's own storage. The first block is there when this returns: until then nothing is lost, and whatever the
     fallback raises comes from here. Later it comes from the iterator, as does NodeError `digest_mismatch`, and the
-    response must be broken off. Closing the iterator closes every connection. Raises ValueError for no real span.
+    response must be broken off. `hashes` are the SHA-256 of each MiB of the file. Closing the
+    iterator closes every connection. Raises ValueError for no real span.
     """
     start, end = span
     if not 0 <= start <= end <= size:
@@ -85,7 +55,9 @@ def stream(
     job = _Job(digest, size, start, end, islice(nodes, TRIES), fallback, listener or Listener())
     if start == end:
         return _Begun(iter(()))
-    return _Begun(job.checked() if size <= SMALL else job.passed_on())
+    if size <= SMALL:
+        return _Begun(job.checked())
+    return _Begun(job.checked_by_block(hashes) if hashes else job.passed_on())
 
 
 class _Begun:
@@ -113,46 +85,6 @@ class _Begun:
 
 
 @dataclass(slots=True)
-class _Turn:
-    """One node's part in a stream."""
-
-    node: str
-    listener: Listener
-    waited: float = 0.0
-    size: int = 0
-    idle: float = 0.0
-
-    def blocks(self, backend: Backend, digest: str, start: int, end: int) -> Generator[bytes, None, None]:
-        """What the node gives: exactly these bytes, or NodeError in the end."""
-        began = time.monotonic()
-        try:
-            arriving = backend.read(digest, start, end)
-        finally:
-            self.waited += time.monotonic() - began
-        with closing(arriving):
-            while block := self._next(arriving):
-                self.size += len(block)
-                left = time.monotonic()
-                yield block
-                self.idle = max(self.idle, time.monotonic() - left)
-        if self.size != end - start:
-            raise NodeError("incomplete", f"The node gave {self.size} bytes instead of {end - start}.")
-
-    def _next(self, arriving: Blocks) -> bytes:
-        began = time.monotonic()
-        try:
-            return next(arriving, b"")
-        finally:
-            self.waited += time.monotonic() - began
-
-    def end(self, reason: str = "", *, ok: bool | None = None) -> None:
-        """Tell how it went."""
-        if ok is False and self.idle > PATIENCE and reason != "corrupt":
-            ok, reason = None, "slow_client"
-        self.listener.ended(Ended(self.node, self.waited, self.size, ok, reason))
-
-
-@dataclass(slots=True)
 class _Job:
     digest: str
     size: int
@@ -162,7 +94,7 @@ class _Job:
     fallback: Fallback
     listener: Listener
     givers: list[str] = field(default_factory=list)
-    finisher: _Turn | None = None
+    finisher: Turn | None = None
 
     @property
     def whole(self) -> bool:
@@ -196,6 +128,34 @@ class _Job:
             return None
         turn.end(ok=True)
         return data
+
+    def checked_by_block(self, hashes: Sequence[bytes]) -> Iterator[bytes]:
+        """A larger file, of which each MiB is known: only what is right is sent."""
+        at = self.start - self.start % SMALL  # a block is judged whole, and what was not asked for is left out
+        stop = min(self.size, -(-self.end // SMALL) * SMALL)
+        for name, backend in self.nodes:
+            turn = self._turn(name)
+            try:
+                with closing(_regrouped(turn.blocks(backend, self.digest, at, stop))) as arriving:
+                    for block in arriving:
+                        if sha256(block).digest() != hashes[at // SMALL]:
+                            turn.end("corrupt", ok=False)
+                            self.listener.doubted((name,))
+                            break
+                        begin, end = max(self.start - at, 0), self.end - at
+                        at += len(block)
+                        yield from _cut(block[begin:end])
+                    else:
+                        turn.end(ok=True)
+                        return
+            except NodeError as error:
+                turn.end(error.code, ok=False)
+            except BaseException:
+                turn.end("closed")
+                raise
+            if at >= self.end:
+                return
+        yield from self._from_fallback(max(at, self.start))
 
     def passed_on(self) -> Iterator[bytes]:
         """A larger file, block by block; of a whole one the last block only when the digest is right."""
@@ -248,9 +208,9 @@ class _Job:
         if left:
             raise NodeError("incomplete", "Our own storage gave another number of bytes than the file has.")
 
-    def _turn(self, name: str) -> _Turn:
+    def _turn(self, name: str) -> Turn:
         self.listener.opened(name)
-        return _Turn(name, self.listener)
+        return Turn(name, self.listener)
 
     def _blame(self) -> None:
         if self.finisher is not None:
@@ -258,6 +218,19 @@ class _Job:
             self.finisher.end("corrupt" if alone else "doubtful", ok=False if alone else None)
         if self.givers:
             self.listener.doubted(tuple(self.givers))
+
+
+def _regrouped(pieces: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+    """The same bytes in blocks of a MiB, the last one shorter."""
+    with closing(pieces):
+        held = bytearray()
+        for piece in pieces:
+            held += piece
+            while len(held) >= SMALL:
+                yield bytes(held[:SMALL])
+                del held[:SMALL]
+        if held:
+            yield bytes(held)
 
 
 def _cut(data: bytes) -> Iterator[bytes]:

@@ -20,15 +20,20 @@ class LeaseLost(Exception):
 class Metered(io.RawIOBase):
     """Reads `source`. `rate` gives bytes a second, 0 for no limit, and is asked anew at each renewal.
 
-    `renew` is called with the bytes read so far every `every` seconds; where it answers False, the read raises
-    LeaseLost.
+    `heard` is told all bytes. `renew` is called with the number of bytes read so far every `every` seconds; where it
+    answers False, the read raises LeaseLost.
     """
 
     def __init__(
-        self, source: BinaryIO, renew: Callable[[int], bool], rate: Callable[[], float], every: float = RENEWAL
+        self,
+        source: BinaryIO,
+        renew: Callable[[int], bool],
+        rate: Callable[[], float],
+        every: float = RENEWAL,
+        heard: Callable[[bytes], object] = lambda _: None,
     ) -> None:
         self._source, self._renew, self._ask_rate, self._every = source, renew, rate, every
-        self._rate, self._renewed = rate(), time.monotonic()
+        self._rate, self._renewed, self._heard = rate(), time.monotonic(), heard
         self._free_at = time.monotonic()  # when the bytes so far are paid for
         self.sent = 0
         self.fault: Exception | None = None
@@ -56,6 +61,7 @@ class Metered(io.RawIOBase):
         except OSError as error:
             raise SourceError(f"The original cannot be read: {error}") from error
         self.sent += len(data)
+        self._heard(data)
         if self._rate:
             self._free_at = max(self._free_at, time.monotonic() - SLICE) + len(data) / self._rate
         if time.monotonic() - self._renewed >= self._every:

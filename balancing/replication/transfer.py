@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 
 from django.db import DatabaseError
 
-from balancing import conf, health, nodes, picker, snapshot, source
+from balancing import conf, health, manifests, nodes, picker, snapshot, source
 from balancing.backends import Backend, NodeError
 from balancing.models import Node, ReplicaState
 from balancing.replication import planning, queries, rows
@@ -98,14 +98,18 @@ def _bring(held: Held, backend: Backend) -> bool:
     except OSError as error:
         raise SourceError(f"The original cannot be opened: {error}") from error
     every = min(RENEWAL, settings.lease / 4)
+    hasher = manifests.Hasher() if manifests.is_wanted(held.digest, held.size) else None
+    heard = [hasher.feed] if hasher else []
     with closing(original):
-        reader = Metered(original, lambda sent: _renew(held, sent), lambda: _rate(held, settings), every)
+        reader = Metered(original, lambda sent: _renew(held, sent), lambda: _rate(held, settings), every, *heard)
         try:
             backend.put(held.digest, held.size, cast("BinaryIO", reader))
         except Exception:
             if reader.fault is not None:
                 raise reader.fault from None
             raise
+    if hasher is not None:  # the node has found that these bytes have the digest
+        manifests.keep(held.digest, hasher.hashes())
     return True
 
 

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from balancing import conf, health, picker, queueing
+from balancing import conf, health, manifests, picker, queueing
 from balancing.backends import Backend, NodeError
 from balancing.nodes import backend_for
 from balancing.picture import NodeView
@@ -93,6 +93,7 @@ def proxy(request: HttpRequest, asset: Asset, policy: str) -> HttpResponseBase:
         _backends(nodes),
         partial(_own_blocks, asset),
         Listener(picker.begun, _ended, partial(_doubted, asset.sha256)),
+        manifests.of(asset.sha256, asset.size),
     )
     return delivery.describe(StreamingHttpResponse(blocks, content_type=CONTENT_TYPE), asset, span)
 

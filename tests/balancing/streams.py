@@ -77,8 +77,9 @@ class Fleet:
             server.kill()
 
 
-def run(data, nodes, storage, diary, start=0, end=None):
-    return stream(DIGESTS[data], len(data), (start, len(data) if end is None else end), nodes, storage, diary.listener)
+def run(data, nodes, storage, diary, start=0, end=None, hashes=()):
+    span = start, len(data) if end is None else end
+    return stream(DIGESTS[data], len(data), span, nodes, storage, diary.listener, hashes)
 
 
 def until_it_breaks(begin):

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from balancing import proxying
+from balancing import turns
 from balancing.proxying import SMALL, TRIES, Ended, stream
 from tests.balancing.streams import DIGESTS, LARGE, LITTLE, Diary, Fleet, Storage, away, run
 
@@ -144,7 +144,7 @@ def test_client_that_leaves(fleet, storage, diary, taken):
 
 def test_slow_client_is_not_the_nodes_fault(fleet, diary, monkeypatch):
     """A node that gave up on a client that did not read is not blamed, and its time does not count the client's."""
-    monkeypatch.setattr(proxying, "PATIENCE", 0.2)
+    monkeypatch.setattr(turns, "PATIENCE", 0.2)
     blocks = run(LARGE, fleet.nodes(), Storage(), diary)
     next(blocks)
     next(blocks)

@@ -50,6 +50,8 @@ def server(tmp_path_factory, redis):
         filename, content = wheel(files=members)
         data, files = form(filename, content), {"content": (filename, content)}
         assert httpx.post(f"{live.url}/legacy/", data=data, files=files, auth=live.auth, timeout=60).status_code == 200
+        page = httpx.get(f"{live.url}/simple/acme/", headers=JSON, auth=live.auth, timeout=30)
+        live.file = page.json()["files"][0]["url"]
         yield live
 
 
@@ -71,8 +73,7 @@ def limits(server, tmp_path):
 @pytest.fixture
 def file(server) -> str:
     """The path of the file."""
-    answer = httpx.get(f"{server.url}/simple/acme/", headers=JSON, auth=server.auth, timeout=30)
-    return answer.json()["files"][0]["url"]
+    return server.file
 
 
 def usage(server) -> dict[str, int]:
