@@ -64,15 +64,18 @@ def install(fleet, run, tmp_path, program: str, number: int, turn: int) -> bool:
 @pytest.mark.parametrize("way", ["proxy", "accel", "redirect"])
 @pytest.mark.parametrize("installs", [8, pytest.param(300, marks=pytest.mark.proof)])
 def test_installs_while_nodes_fail(fleet, run, tmp_path, way, installs):
-    """Whatever happens to nodes: no install fails, but for some that were redirected before a fault was noticed."""
+    """Whatever happens to nodes: no install fails, but for some that were redirected before a fault was noticed.
+
+    Redirected clients refuse damaged copies themselves, until a scrub or a second request finds them: not planted there.
+    """
     deliver(fleet, way)
     repair(fleet)
     chance = random.Random(SEED + installs)
-    chaos = Chaos(fleet, SEED + installs, pause=0.2)
+    chaos = Chaos(fleet, SEED + installs, pause=0.2, lies=way != "redirect")
     chaos.start()
     failed = []
     turn = 0
-    while turn < installs or len(chaos.done) < 5:  # each kind of fault at least once
+    while turn < installs or len(chaos.done) < 4:  # each kind of fault at least once
         program, number = ("pip", "uv")[turn % 2], chance.randrange(PACKAGES)
         if not install(fleet, run, tmp_path, program, number, turn):
             failed.append((program, number))
@@ -80,7 +83,7 @@ def test_installs_while_nodes_fail(fleet, run, tmp_path, way, installs):
     done = chaos.finish()
 
     print(f"{way}: {turn} installs, {len(failed)} failed; {len(done)} faults: {done}")
-    assert len(failed) <= (turn // 3 if way == "redirect" else 0), failed
+    assert len(failed) <= (turn // 5 if way == "redirect" else 0), failed
     assert "Internal Server Error" not in fleet.live.log
 
 

@@ -75,11 +75,14 @@ class Fleet:
 
 
 class Chaos(threading.Thread):
-    """Does one bad thing after another to nodes until it is told to stop; `done` says what."""
+    """Does one bad thing after another to nodes until it is told to stop; `done` says what.
 
-    def __init__(self, fleet: Fleet, seed: int, pause: float) -> None:
+    Without `lies` no copy is damaged.
+    """
+
+    def __init__(self, fleet: Fleet, seed: int, pause: float, *, lies: bool = True) -> None:
         super().__init__(daemon=True)
-        self._fleet, self._chance, self._pause = fleet, random.Random(seed), pause
+        self._fleet, self._chance, self._pause, self._lies = fleet, random.Random(seed), pause, lies
         self._end = threading.Event()
         self.done: list[str] = []
         self.fault: Exception | None = None
@@ -89,7 +92,8 @@ class Chaos(threading.Thread):
         try:
             while not self._end.is_set():
                 if not acts:  # each once before any again
-                    acts = [self._killed, self._paused, self._slowed, self._corrupted, self._filled]
+                    acts = [self._killed, self._paused, self._slowed, self._filled]
+                    acts += [self._corrupted] if self._lies else []
                     self._chance.shuffle(acts)
                 act, server = acts.pop(), self._chance.choice(list(self._fleet.nodes.values()))
                 self.done.append(f"{act.__name__[1:]} {server.ring.audience}")
