@@ -66,7 +66,7 @@ def install(fleet, run, tmp_path, program: str, number: int, turn: int) -> bool:
 def test_installs_while_nodes_fail(fleet, run, tmp_path, way, installs):
     """Whatever happens to nodes: no install fails, but for some that were redirected before a fault was noticed.
 
-    Redirected clients refuse damaged copies themselves, until a scrub or a second request finds them: not planted there.
+    Redirected clients refuse damaged copies themselves, until a scrub or a second request finds them: none there.
     """
     deliver(fleet, way)
     repair(fleet)
