@@ -277,10 +277,15 @@ def describe(rate: Rate) -> str:
     if rate.burst is not None:
         words.append(f"burst={rate.burst}")
     if rate.max_delay:
-        words.append(f"delay={rate.max_delay}us")
+        words.append(f"delay={_time_text(rate.max_delay)}")
     if rate.strategy is not Strategy.GCRA:
         words.append(str(rate.strategy))
     return " ".join(words)
+
+
+def _time_text(time: int) -> str:
+    name, length = next(pair for pair in (("s", SECOND), ("ms", 1_000), ("us", 1)) if time % pair[1] == 0)
+    return f"{time // length}{name}"
 
 
 def _period_text(period: int) -> str:

@@ -96,3 +96,9 @@ def test_describe_and_parse_are_inverse(quota, period, burst, delay, unit):
     except RateError:
         return
     assert parse(describe(rate)) == rate
+
+
+@pytest.mark.parametrize("text", ["5/second delay=2s", "5/second delay=250ms", "5/second burst=9 delay=1500us"])
+def test_delays_are_described_as_people_write_them(text):
+    """A rate reads as it was written."""
+    assert describe(parse(text)) == text
