@@ -55,6 +55,7 @@ class Env:
     https_only: bool
     database: dict[str, Any]
     cache_url: str
+    page_cache_url: str
     broker_url: str
     blob_storage: dict[str, Any]
     trusted_proxies: tuple[Network, ...]
@@ -117,6 +118,7 @@ def load() -> Env:
     values["blob_storage"] = _blob_storage(reader.json("BLOB_STORAGE", None), home)
     values["trusted_proxies"] = _networks("TRUSTED_PROXIES", reader.list("TRUSTED_PROXIES", []), faults)
     values["metrics_networks"] = _networks("METRICS_NETWORKS", reader.list("METRICS_NETWORKS", LOOPBACK), faults)
+    values["page_cache_url"] = env_urls.page_cache(reader.str("PAGE_CACHE_URL", ""), faults)
     values |= _limits(reader, faults)
     values["mirror_keys"] = _mirror_keys(reader.list("MIRROR_KEYS", []), faults)
     faults += [

@@ -1,6 +1,7 @@
 """URLs that an operator writes into the environment, as what Django and Redis take. Pure; each names its mistake."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -34,6 +35,22 @@ def redis(name: str, text: str, faults: list[str]) -> str:
     if text:
         _split(text, REDIS_SCHEMES, f"{name}: write redis://host:6379/1", faults)
     return text
+
+
+def page_cache(text: str, faults: list[str]) -> str:
+    """Where ready pages are shared, as it is: `memcached://host:port[,host:port]`, `none:`, or empty for Redis."""
+    text = text.strip()
+    places = text.removeprefix("memcached://").split(",")
+    known = text in {"", "none:"} or (text.startswith("memcached://") and all(map(_is_place, places)))
+    if known and text.startswith("memcached") and find_spec("pymemcache") is None:
+        faults.append("PAGE_CACHE_URL: Memcached needs pymemcache; install it with pip install 'pkgindex[memcached]'.")
+        return ""
+    if known:
+        return text
+    faults.append(
+        "PAGE_CACHE_URL: write memcached://host:11211, several with commas, or none:; leave it out for Redis."
+    )
+    return ""
 
 
 def cluster(text: str, faults: list[str]) -> tuple[list[str], dict[str, Any]]:

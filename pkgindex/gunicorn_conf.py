@@ -5,6 +5,7 @@ that hangs as a whole, not about a long request. Times are seconds.
 """
 
 import os
+import shutil
 from typing import Any
 
 from pkgindex import metrics_home
@@ -44,8 +45,10 @@ os.environ[metrics_home.VARIABLE] = str(metrics_home.of_this_process(data_dir())
 
 
 def on_starting(_server: Any) -> None:
-    """Make the folder of the counts, and remove those of servers that are gone."""
+    """Make the folder of the counts, remove those of servers that are gone, and begin without pages."""
     metrics_home.prepare(data_dir())
+    # Pages of before a restored backup carry serials that are given out anew.
+    shutil.rmtree(data_dir() / "pages", ignore_errors=True)
 
 
 def child_exit(_server: Any, worker: Any) -> None:

@@ -23,6 +23,7 @@ from pkgindex.accounts.identity import identify
 from pkgindex.accounts.permissions import require_operator
 from pkgindex.clientip import client_ip
 from pkgindex.errors import ServiceError
+from pkgindex.simple import pagecache
 from throttling import onrequest, signals
 from throttling import store as limiter
 from throttling.decision import Decision
@@ -81,6 +82,7 @@ class StoreState:
 
 
 here.register(StoreState())
+here.register(pagecache.builds)
 
 
 class Measured:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, TypeVar
 
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
@@ -22,6 +22,7 @@ from pkgindex.nearcache import NearCache
 from pkgindex.throttles import LimitReached
 
 P = ParamSpec("P")
+Response = TypeVar("Response", bound=HttpResponseBase)
 
 METHODS = ("GET", "HEAD")
 # Script in a page made of what users wrote must not run, whatever gets past the escaping.
@@ -99,7 +100,7 @@ def cache_scope(visibility: Visibility) -> str:
     return "public" if visibility is Visibility.PUBLIC else "private"
 
 
-def page_headers(response: HttpResponse, index: IndexView, serial: int, *vary: str) -> HttpResponse:
+def page_headers(response: Response, index: IndexView, serial: int, *vary: str) -> Response:
     """Add what every answer about an index carries: it may be kept and must be asked about each time."""
     response["Cache-Control"] = f"{cache_scope(index.visibility)}, max-age=0, must-revalidate"
     varies = [*vary, *([] if index.visibility is Visibility.PUBLIC else ["Authorization"])]

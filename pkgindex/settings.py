@@ -92,6 +92,8 @@ if ENV.limits_redis_url:
     CACHES["limits"] = {**CACHES["default"], "LOCATION": ENV.limits_redis_url}
 
 SPOOL_DIR = DATA_DIR / "spool"
+PAGE_CACHE_URL = ENV.page_cache_url
+PAGES_DIR = DATA_DIR / "pages"  # large pages, made again where they are lost
 MAX_UPLOAD_BYTES = ENV.max_upload_bytes
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -94,3 +94,4 @@ def _own_blobs(tmp_path, settings):
         "blobs": {**settings.STORAGES["blobs"], "OPTIONS": {"location": str(tmp_path / "blobs")}},
     }
     settings.SPOOL_DIR = tmp_path / "spool"
+    settings.PAGES_DIR = tmp_path / "pages"

@@ -10,7 +10,8 @@ from pkgindex import env
 NAMES = (
     "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "PUBLIC_URL", "HTTPS_ONLY", "DATABASE_URL", "REDIS_URL", "CACHE_URL",
     "CELERY_BROKER_URL", "BLOB_STORAGE", "TRUSTED_PROXIES", "MAX_UPLOAD_BYTES", "LOG_LEVEL", "LIMITS_REDIS_URL",
-    "LIMITS_REDIS_CLUSTER", "LIMITS_MAIL_TO", "LIMITS_WEBHOOKS", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "METRICS_NETWORKS",
+    "LIMITS_REDIS_CLUSTER", "PAGE_CACHE_URL", "LIMITS_MAIL_TO", "LIMITS_WEBHOOKS",
+    "EMAIL_URL", "DEFAULT_FROM_EMAIL", "METRICS_NETWORKS",
 )  # fmt: skip
 
 
@@ -57,6 +58,9 @@ def test_file_supplies_what_the_environment_does_not(home, monkeypatch):
         ("DATABASE_URL", "oracle9://x"),
         ("REDIS_URL", "somewhere"),
         ("CACHE_URL", "somewhere"),
+        ("PAGE_CACHE_URL", "memcached://host"),
+        ("PAGE_CACHE_URL", "memcached://a:1,b"),
+        ("PAGE_CACHE_URL", "redis://host:1"),
         ("BLOB_STORAGE", "{"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,everybody"),
         ("METRICS_NETWORKS", "10.0.0.0/99"),

@@ -6,7 +6,7 @@ from django.db import transaction
 from pkgindex.accounts.identity import forget_user
 from pkgindex.accounts.models import Role, User
 from pkgindex.accounts.permissions import require
-from pkgindex.accounts.roles import Action, Place, Rank, Who
+from pkgindex.accounts.roles import Action, Place, Rank, Who, rank_of
 from pkgindex.audit.record import Actor, record
 from pkgindex.errors import InvalidRequest
 
@@ -26,6 +26,19 @@ def grant_role(actor: Actor, who: Who | None, place: Place, what: str, holder: U
         role.rank = rank
         note_role(actor, "grant role" if created else "change role", role)
     return role
+
+
+def own_new_project(actor: Actor, who: Who | None, place: Place, slug: str, owner: User) -> None:
+    """Make somebody the owner of a project that was created in this transaction, where nobody has a role yet.
+
+    `who` is the owner as they called, None where somebody else acts; `slug` is the index's.
+    """
+    Role.objects.create(project_id=place.project_id, user=owner, rank=Rank.OWNER.value)
+    target = f"{slug}/{place.normalized_name}"
+    record(actor, "grant role", "role", target, holder=f"user {owner}", rank=Rank.OWNER.value)
+    # Whoever owns the index may do no more than before: their cached identity is as good as a new one.
+    if who is None or rank_of(who, place) is not Rank.OWNER:
+        forget_user(owner.pk, owner.username)
 
 
 def revoke_role(actor: Actor, who: Who | None, place: Place, what: str, role: Role) -> bool:

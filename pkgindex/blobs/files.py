@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 MODE = 0o644  # a web server in front of us may run as another user; the folders above decide who comes near
@@ -19,33 +19,39 @@ def sync_directory(directory: Path) -> None:
         os.close(fd)
 
 
-def make_directories(directory: Path, top: Path) -> None:
-    """Create `directory` and its parents down from `top`, each one synced into its parent."""
-    missing = []
-    current = directory
-    while not current.is_dir() and current != top.parent:
-        missing.append(current)
-        current = current.parent
-    for folder in reversed(missing):
-        folder.mkdir(parents=True, exist_ok=True)
-        sync_directory(folder.parent)
-
-
 def write_durably(target: Path, chunks: Iterable[bytes], temporary: Path) -> None:
     """Write `chunks` to `target` through a temporary file in `temporary`, a folder of the same file system."""
+    name = write_aside(chunks, temporary)
+    try:
+        sync_file(name)
+        publish(name, target)
+    except BaseException:
+        name.unlink(missing_ok=True)
+        raise
+
+
+def write_aside(chunks: Iterable[bytes], temporary: Path) -> Path:
+    """Write `chunks` to a new file in `temporary`, which `sync_file` may make durable; its path."""
     temporary.mkdir(parents=True, exist_ok=True)
     fd, name = tempfile.mkstemp(dir=temporary)
     try:
         with os.fdopen(fd, "wb") as file:
             for chunk in chunks:
                 file.write(chunk)
-            file.flush()
-            os.fchmod(file.fileno(), MODE)
-            os.fsync(file.fileno())
-        publish(Path(name), target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    return Path(name)
+
+
+def sync_file(path: Path) -> None:
+    """Make a finished file's bytes and its mode survive a power cut."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fchmod(fd, MODE)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def publish(source: Path, target: Path) -> None:
@@ -54,22 +60,44 @@ def publish(source: Path, target: Path) -> None:
     sync_directory(target.parent)
 
 
-def move_durably(source: Path, target: Path, temporary: Path) -> None:
-    """Make the file at `source` the one at `target`; `source` is gone afterwards. Copies across file systems."""
-    fd = os.open(source, os.O_RDONLY)
-    try:
-        os.fchmod(fd, MODE)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    try:
-        publish(source, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        with source.open("rb") as file:
-            write_durably(target, iter(lambda: file.read(1 << 20), b""), temporary)
-        source.unlink()
+def move_durably(moves: Sequence[tuple[Path, Path]], top: Path, temporary: Path) -> None:
+    """Make each file at the first path the one at the second, below `top`; the sources are gone afterwards.
+
+    All files are synced before any gets its name, and each folder once, after all have theirs: a journalling file
+    system then writes its journal for several at a time. Copies through `temporary` across file systems.
+    """
+    for source, _ in moves:
+        sync_file(source)
+    changed: dict[Path, None] = {}
+    for source, target in moves:
+        changed |= dict.fromkeys(_make_directories(target.parent, top))
+        try:
+            source.replace(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy_durably(source, target, temporary)
+        changed[target.parent] = None
+    for folder in changed:
+        sync_directory(folder)
+
+
+def _make_directories(directory: Path, top: Path) -> list[Path]:
+    """Create `directory` and its parents down from `top`; the folders that have new entries, to be synced."""
+    missing = []
+    current = directory
+    while not current.is_dir() and current != top.parent:
+        missing.append(current)
+        current = current.parent
+    for folder in reversed(missing):
+        folder.mkdir(parents=True, exist_ok=True)
+    return [folder.parent for folder in missing]
+
+
+def _copy_durably(source: Path, target: Path, temporary: Path) -> None:
+    with source.open("rb") as file:
+        write_durably(target, iter(lambda: file.read(1 << 20), b""), temporary)
+    source.unlink()
 
 
 def free_bytes(directory: Path) -> int:

@@ -1,8 +1,9 @@
 """Removing what nothing refers to: blobs without a file, bytes without a row, files that a crash left unfinished.
 
 Nothing younger than the grace time is touched, because an upload stores its bytes before the row that refers to them.
-A blob is removed while its row is held, after a second look at the claim and at the references; `pkgindex.blobs.store`
-tells the other half of that protocol. So an upload of the same bytes either finds them whole or stores them anew.
+A blob is removed while its row is held, after a second look at the claim, the bytes' age and the references;
+`pkgindex.blobs.store` tells the other half of that protocol. So an upload of the same bytes either finds them whole or
+stores them anew.
 """
 
 from collections.abc import Iterator
@@ -90,7 +91,11 @@ def remove(sha256: str, cutoff: datetime) -> bool:
             return False
         if not unreferenced(cutoff).filter(pk=sha256).exists():
             return False
-        store.remove_bytes(sha256)
+        modified = store.modified_at(sha256)
+        if modified is not None and modified >= cutoff:
+            return False  # somebody is about to refer to what they stored a moment ago
+        if modified is not None:  # else what appears now is somebody's and young
+            store.remove_bytes(sha256)
         Blob.objects.filter(pk=sha256).delete()
     return True
 

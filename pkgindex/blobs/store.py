@@ -1,11 +1,14 @@
 """Blobs in `STORAGES["blobs"]`: put, open, look, remove. Whether somebody may read one is the doors' business.
 
-A publisher first claims the blob's row and only then looks for the bytes; garbage collection removes bytes while it
-holds that row and only when the claim is older than its grace time. So bytes cannot vanish under an upload.
+Bytes cannot vanish between being stored and being referred to. Garbage collection removes bytes only while it holds
+their row, and only when both the row's claim and the bytes themselves are older than its grace time. A publisher writes
+what is not there at all, which is young then; where something lies under the name it claims the row first and looks
+again, so that a collection which has begun is waited for. The transaction that refers to the bytes claims all of them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.utils import timezone
 
-from pkgindex.blobs.files import make_directories, move_durably, publish, write_durably
+from pkgindex.blobs.files import move_durably, publish, write_aside
 from pkgindex.blobs.models import Blob
 
 TEMPORARY = "tmp"
@@ -30,23 +33,32 @@ class DurableFileStorage(FileSystemStorage):
         return name
 
     def _save(self, name: str, content: Any) -> str:
-        target = self._target(name)
-        write_durably(target, content.chunks(), self.temporary)
+        self.take([(name, write_aside(content.chunks(), self.temporary))])
         return name
 
-    def take(self, name: str, source: Path) -> None:
-        """Move a finished local file into the storage without copying it where the file system allows."""
-        move_durably(source, self._target(name), self.temporary)
+    def take(self, files: Sequence[tuple[str, Path]]) -> None:
+        """Move finished local files, each under a name, into the storage; not copied where the file system allows."""
+        moves = [(source, Path(self.path(name))) for name, source in files]
+        try:
+            move_durably(moves, Path(self.location), self.temporary)
+        except BaseException:
+            for source, _ in moves:
+                source.unlink(missing_ok=True)
+            raise
 
     @property
     def temporary(self) -> Path:
         """Where unfinished files live; whatever lies here after a crash is rubbish."""
         return Path(self.location) / TEMPORARY
 
-    def _target(self, name: str) -> Path:
-        target = Path(self.path(name))
-        make_directories(target.parent, Path(self.location))
-        return target
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes and their digest and size, as the caller computed them: `data`, or a local file that is consumed."""
+
+    sha256: str
+    size: int
+    data: bytes | Path
 
 
 def storage() -> Storage:
@@ -59,33 +71,53 @@ def blob_name(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256[2:4]}/{sha256[4:]}"
 
 
-def put_file(source: Path, sha256: str, size: int) -> Blob:
-    """Store a local file under its digest, which the caller computed from these bytes; consumes `source`."""
-    blob = claim(sha256, size)
+def put(contents: Sequence[Content]) -> None:
+    """Store bytes durably, each under its digest. The transaction that refers to them must `claim` them.
+
+    Raises OSError.
+    """
+    missing = [content for content in contents if not _is_kept(content)]
     kept = storage()
-    if not is_whole(sha256, size):
-        if isinstance(kept, DurableFileStorage):
-            kept.take(blob_name(sha256), source)
-        else:
-            with source.open("rb") as file:
-                kept.save(blob_name(sha256), File(file))
-    source.unlink(missing_ok=True)
-    return blob
+    if isinstance(kept, DurableFileStorage):
+        kept.take([(blob_name(one.sha256), _as_file(one, kept.temporary)) for one in missing])
+    else:
+        for one in missing:
+            _save(kept, one)
+    for content in contents:
+        if isinstance(content.data, Path):
+            content.data.unlink(missing_ok=True)
 
 
-def put_bytes(data: bytes, sha256: str) -> Blob:
-    """Store a small blob, such as a `.metadata` file."""
-    blob = claim(sha256, len(data))
-    if not is_whole(sha256, len(data)):
-        storage().save(blob_name(sha256), ContentFile(data))
-    return blob
+def _is_kept(content: Content) -> bool:
+    """True where the bytes are there already and cannot be collected any more."""
+    if not storage().exists(blob_name(content.sha256)):
+        return False
+    claim([content])
+    return is_whole(content.sha256, content.size)
 
 
-def claim(sha256: str, size: int) -> Blob:
-    """Insert the blob's row or renew its claim, in one statement that waits for a collection of the same row."""
-    blob = Blob(sha256=sha256, size=size, claimed_at=timezone.now())
-    Blob.objects.bulk_create([blob], update_conflicts=True, unique_fields=["sha256"], update_fields=["claimed_at"])
-    return blob
+def _as_file(content: Content, temporary: Path) -> Path:
+    return content.data if isinstance(content.data, Path) else write_aside([content.data], temporary)
+
+
+def _save(kept: Storage, content: Content) -> None:
+    name = blob_name(content.sha256)
+    if isinstance(content.data, bytes):
+        kept.save(name, ContentFile(content.data))
+        return
+    with content.data.open("rb") as file:
+        kept.save(name, File(file))
+
+
+def claim(contents: Sequence[Content]) -> None:
+    """Insert the blobs' rows or renew their claims, in one statement that waits for a collection of the same rows."""
+    now = timezone.now()
+    rows = [Blob(sha256=one.sha256, size=one.size, claimed_at=now) for one in sorted(contents, key=_digest)]
+    Blob.objects.bulk_create(rows, update_conflicts=True, unique_fields=["sha256"], update_fields=["claimed_at"])
+
+
+def _digest(content: Content) -> str:
+    return content.sha256
 
 
 def is_whole(sha256: str, size: int) -> bool:
@@ -114,7 +146,7 @@ def remove_bytes(sha256: str) -> None:
 
 def replace_bytes(data: bytes, sha256: str) -> None:
     """Write a small blob again although something lies under its name; for repairs of damaged bytes alone."""
-    claim(sha256, len(data))
+    claim([Content(sha256, len(data), data)])
     storage().save(blob_name(sha256), ContentFile(data))
 
 

@@ -5,7 +5,7 @@ committed in order on every database, a check made inside (is the filename free?
 writers never meet half-way. Nothing slow belongs inside: hashing, archive checks and storage come before.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -25,6 +25,7 @@ class Change:
     actor: Actor
     serial: int
     _touched: dict[str, tuple[int, int]] = field(default_factory=dict)  # normalised name -> project id, serial
+    _created: list[str] = field(default_factory=list)  # normalised names of projects that have their serial already
 
     def note(self, action: str, project: Project, *, version: str = "", filename: str = "", reason: str = "") -> int:
         """Give the change its serial, journal it and audit it; returns the serial."""
@@ -45,18 +46,51 @@ class Change:
         self._touched[project.normalized_name] = (project.pk, self.serial)
         return self.serial
 
+    def touched_since(self, serial: int, normalized_name: str) -> bool:
+        """True where the project was changed after `serial`, in this change or in others, committed all of them."""
+        if self.serial == serial:
+            return False
+        entries = JournalEntry.objects.filter(index_id=self.index_id, normalized_name=normalized_name)
+        return entries.filter(serial__gt=serial).exists()
+
+    def create_many(self, projects: Sequence[Project]) -> None:
+        """Save new projects, each with a serial and a journal entry of its own, under one audit row."""
+        for project in projects:
+            self.serial += 1
+            project.last_serial = self.serial
+        saved = Project.objects.bulk_create(projects)
+        JournalEntry.objects.bulk_create(
+            JournalEntry(
+                serial=project.last_serial,
+                index_id=self.index_id,
+                project_name=project.name,
+                normalized_name=project.normalized_name,
+                action="create project",
+                actor_label=self.actor.label[:200],
+            )
+            for project in saved
+        )
+        self._created += [project.normalized_name for project in saved]
+        record(self.actor, "create projects", "index", self.index_slug, serial=self.serial, projects=len(saved))
+
     def finish(self) -> None:
         """Called by `changing` alone, as the last thing before the commit."""
-        if not self._touched:
+        if not self._touched and not self._created:
             return
         JournalHead.objects.filter(pk=1).update(serial=self.serial)
         for project_id, serial in self._touched.values():
             Project.objects.filter(pk=project_id).update(last_serial=serial)
         Index.objects.filter(pk=self.index_id).update(last_serial=self.serial)
-        keys = [versions.key(self.index_id), *(versions.key(self.index_id, name) for name in self._touched)]
+        names = ["", *self._created, *self._touched]
+        keys = [versions.key(self.index_id, name) for name in names]
         versions.mark_dirty(keys)
         serial = self.serial
         transaction.on_commit(lambda: versions.publish(keys, serial))
+
+
+def last_serial() -> int:
+    """The serial of the last change that is committed: what is read afterwards is as old as that or younger."""
+    return next(iter(JournalHead.objects.filter(pk=1).values_list("serial", flat=True)), 0)
 
 
 @contextmanager

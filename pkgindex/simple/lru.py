@@ -5,8 +5,9 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-OVERHEAD = 400  # bytes that an entry costs beside its body
+OVERHEAD = 700  # bytes that an entry costs beside its body, measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +15,20 @@ class Ready:
     """One representation of a page, ready to send.
 
     `version` is the version that was asked for when it was built: the content is at least that new. `serial` is the
-    serial that the content itself states.
+    serial that the content itself states. A large page has a `path` to its `length` bytes in place of a body.
     """
 
     version: int
     serial: int
     etag: str
-    body: bytes
+    body: bytes = b""
+    path: Path | None = None
+    length: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes to send."""
+        return self.length if self.path else len(self.body)
 
 
 class PageLru:
@@ -54,6 +62,11 @@ class PageLru:
             self.bytes += _cost(ready)
             while self.bytes > self.limit:
                 self._drop(next(iter(self._entries)))
+
+    def forget(self, key: Hashable) -> None:
+        """Let go of it."""
+        with self._lock:
+            self._drop(key)
 
     def clear_local(self) -> None:
         """Forget everything."""

@@ -1,7 +1,8 @@
-"""Ready pages by version: from this process, else from Redis, else built once from SQL.
+"""Ready pages by version: from this process, else from Redis or a file, else built once from SQL.
 
 Layout in Redis (a documented contract: another front end may read it). Which version is the newest stands in
-`page:v:…`, see `pkgindex.catalog.versions`. The bytes stand in one hash for each page and serialisation,
+`page:v:…`, see `pkgindex.catalog.versions`. The bytes of a page of at most LARGE bytes stand in one hash for each page
+and serialisation; those of a larger one in files, see `pkgindex.simple.files`. The hash is
 
     page:b:<index id>:<normalised name>:<json|html>[:<prefix>]
 
@@ -12,45 +13,65 @@ where that is `/`. Fields:
     serial     what X-PyPI-Last-Serial says, decimal
     etag       64 hex digits: SHA-256 of the serialisation's name, a colon and the identity bytes
     identity, gzip, zstd
-               the bytes in that content coding; the largest ones are left out where together they exceed SHARED_BYTES
+               the bytes in that content coding
 
 A reader uses the bytes only where `version` is not below the newest version, so nobody ever sees a page older than a
 change that was answered. One hash holds one version and a new one replaces it: however often a page changes, it
 takes the room of one page. The entity tag on the wire is the digest, then `-gz` or `-zstd` for the codings.
 
 A hit costs one round trip (the version, and what limits say, together) and no SQL. On a miss one thread of one process
-builds, under a lock in the process and `page:l:…` (SET NX PX) among processes; the others wait a bounded time for its
-bytes, then build themselves. Without Redis the version comes from SQL and the bytes from this process.
+builds, under a lock in the process and `page:l:…` (SET NX PX) among processes, which it keeps as long as it works; the
+others wait a bounded time for its bytes, then build themselves. A build takes the newest rows, so it serves everybody
+who waits for a change that was made before it began. Files are a host's own: each host builds a large page once.
+Where `PAGE_CACHE_URL` names a Memcached, it has the bytes in place of that hash (`pkgindex.simple.shelves.memcached`).
+Without Redis the version comes from SQL and the bytes from this process or a file. Without a disk that takes files a
+large page is built in memory.
 """
 
 import gzip
 import hashlib
+import io
+import logging
 import secrets
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import zstandard
 from django.conf import settings
+from prometheus_client import Histogram
 
 from pkgindex import nearcache, shared
 from pkgindex.catalog import versions
-from pkgindex.simple import source
+from pkgindex.simple import files, shelves, source
+from pkgindex.simple.blocks import Beat
 from pkgindex.simple.lru import Flights, PageLru, Ready
 from pkgindex.simple.negotiate import Encoding
-from pkgindex.simple.serialize import Format, serialize
+from pkgindex.simple.serialize import Format
 from throttling.lines import Beside
 
-KEEP_SECONDS = 3_600
-LOCAL_BYTES = 64 << 20
-SHARED_BYTES = 8 << 20  # more in one answer would not pass the client's time-out of a quarter second on a slow network
-LARGE = 1 << 20  # above this a build hurries: gzip's level costs more time than the level saves
+LOCAL_BYTES = 24 << 20  # a worker stays below 150 MB with a million files
+LARGE = 1 << 20  # bytes; more would not pass the client's time-out of a quarter second on a slow network
+LEVEL = 6  # of gzip and zstd
 LOCK_MILLISECONDS = 10_000
-WAIT_SECONDS = 3.0
+RENEW_SECONDS = 1.0
+WAIT_SECONDS = 20.0
 POLL_SECONDS = 0.02
 ABSENT = 0  # the version of a name that no project has; real serials begin at 1
 SUFFIXES = {Encoding.IDENTITY: "", Encoding.GZIP: "-gz", Encoding.ZSTD: "-zstd"}
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
+
+log = logging.getLogger(__name__)
+
+builds = Histogram(
+    "pkgindex_page_build_seconds",
+    "Pages of the simple API that were built, and how long each took.",
+    ["format"],
+    buckets=(0.01, 0.05, 0.25, 1, 5),
+    registry=None,  # pkgindex.metrics shows it
+)
 
 local = PageLru(getattr(settings, "PAGE_CACHE_BYTES", LOCAL_BYTES))
 nearcache.every.append(local)
@@ -91,7 +112,12 @@ def fetch(page: PageKey, encoding: Encoding, held: Beside | None = None) -> Read
     version = _newest(page, held)
     if version is None:
         return None
-    return local.get((page, encoding), version) or _shared(page, encoding, version) or _build(page, encoding, version)
+    return local.get((page, encoding), version) or _kept(page, encoding, version) or _build(page, encoding, version)
+
+
+def forget(page: PageKey, encoding: Encoding) -> None:
+    """Let go of a representation whose file is not there any more: the next `fetch` finds or makes another."""
+    local.forget((page, encoding))
 
 
 def _newest(page: PageKey, held: Beside | None) -> int | None:
@@ -108,21 +134,35 @@ def _newest(page: PageKey, held: Beside | None) -> int | None:
     return version
 
 
-def _shared(page: PageKey, encoding: Encoding, version: int) -> Ready | None:
-    """The page from Redis if it is new enough; leaves it in this process."""
-    fields = ("version", "serial", "etag", encoding.value)
-    found = shared.attempt(lambda redis: redis.hmget(page.bytes_key, fields), None)
-    if not found or None in found or int(found[0]) < version:
-        return None
-    ready = Ready(int(found[0]), int(found[1]), _etag(found[2].decode(), encoding), found[3])
-    local.put((page, encoding), ready)
+def _kept(page: PageKey, encoding: Encoding, version: int) -> Ready | None:
+    """The page from Redis or a file, if it is new enough; leaves it in this process."""
+    ready = _shared(page, encoding, version) or _filed(page, encoding, version)
+    if ready is not None:
+        local.put((page, encoding), ready)
     return ready
+
+
+def _shared(page: PageKey, encoding: Encoding, version: int) -> Ready | None:
+    found = shelves.current().get(page.bytes_key, encoding)
+    if found is None or found.version < version:
+        return None
+    return Ready(found.version, found.serial, _etag(found.etag, encoding), found.body)
+
+
+def _filed(page: PageKey, encoding: Encoding, version: int) -> Ready | None:
+    found = files.look(page.bytes_key, encoding)
+    return None if found is None or found.version < version else _from_file(found, encoding)
+
+
+def _from_file(kept: files.Kept, encoding: Encoding) -> Ready:
+    tag = _etag(kept.etag, encoding)
+    return Ready(kept.version, kept.serial, tag, path=kept.path(encoding), length=kept.size(encoding))
 
 
 def _build(page: PageKey, encoding: Encoding, version: int) -> Ready | None:
     """Build the page unless a thread or process that was quicker has left it."""
     with _flights.boarding(page, WAIT_SECONDS):
-        done = local.get((page, encoding), version) or _shared(page, encoding, version)
+        done = local.get((page, encoding), version) or _kept(page, encoding, version)
         if done is not None:
             return done
         token = secrets.token_hex(8)
@@ -130,7 +170,8 @@ def _build(page: PageKey, encoding: Encoding, version: int) -> Ready | None:
         if done is not None:
             return done
         try:
-            return _make(page, encoding, version)
+            # Whoever held the lock a moment ago may have left the page.
+            return _kept(page, encoding, version) or _make(page, encoding, version, _holding_on(page, token))
         finally:
             shared.attempt(lambda redis: redis.eval(RELEASE, 1, page.lock_key, token), 0)
 
@@ -146,50 +187,68 @@ def _wait_for_turn(page: PageKey, encoding: Encoding, version: int, token: str) 
         if time.monotonic() > end:
             return None
         time.sleep(POLL_SECONDS)
-        built = shared.attempt(lambda redis: redis.hget(page.bytes_key, "version"), None)
-        if built and int(built) >= version:
-            # A coding too large for Redis is not there: build it here.
-            return _shared(page, encoding, version)
+        there = shelves.current().may_have(page.bytes_key, version)
+        done = _kept(page, encoding, version) if there else _filed(page, encoding, version)
+        if done is not None:
+            return done
     return None
 
 
-def _make(page: PageKey, encoding: Encoding, version: int) -> Ready | None:
-    content = source.load(page.index_id, page.name)
-    if content is None:
-        return None
-    identity = serialize(content, page.format, page.prefix)
-    digest = hashlib.sha256(page.format.value.encode() + b":" + identity).hexdigest()
-    forms = compressed(identity)
-    # The page states its own serial; where that is newer than the version asked for, the page is that new.
-    version = max(version, content.serial)
-    fields: dict[str, Any] = {"version": version, "serial": content.serial, "etag": digest}
-    room = SHARED_BYTES
-    for name, body in sorted(forms.items(), key=lambda form: len(form[1])):
-        room -= len(body)
-        if room >= 0:
-            fields[name.value] = body
-    shared.attempt(lambda redis: _store(redis, page.bytes_key, fields), None)
-    ready = Ready(version, content.serial, _etag(digest, encoding), forms[encoding])
-    local.put((page, encoding), ready)
+def _holding_on(page: PageKey, token: str) -> Beat:
+    """Keeps the lock while work goes on: a build may take longer than one that died may hold up the others."""
+    last = time.monotonic()
+
+    def beat() -> None:
+        nonlocal last
+        if time.monotonic() > last + RENEW_SECONDS:
+            last = time.monotonic()
+            shared.attempt(lambda redis: redis.eval(RENEW, 1, page.lock_key, token, LOCK_MILLISECONDS), 0)
+
+    return beat
+
+
+def _make(page: PageKey, encoding: Encoding, version: int, beat: Beat) -> Ready | None:
+    with builds.labels(page.format.value).time():
+        try:
+            ready = _assemble(page, encoding, version, beat)
+        except OSError as error:
+            log.warning("a page cannot be kept in PAGES_DIR (%s); making it in memory", error)
+            ready = _assemble(page, encoding, version, beat, on_disk=False)
+    if ready is not None:
+        local.put((page, encoding), ready)
     return ready
+
+
+def _assemble(page: PageKey, encoding: Encoding, version: int, beat: Beat, *, on_disk: bool = True) -> Ready | None:
+    with ExitStack() as stack:
+        scratch = stack.enter_context(files.scratch(LARGE)) if on_disk else io.BytesIO()
+        held = stack.enter_context(files.held(page.bytes_key)) if on_disk else None
+        draft = source.draft(page.index_id, page.name, page.format, page.prefix, scratch, held, beat)
+        if draft is None:
+            return None
+        # The page states its own serial; where that is newer than the version asked for, the page is that new.
+        version = max(version, draft.top.serial)
+        salt = page.format.value.encode() + b":"
+        if on_disk and draft.size > LARGE:
+            return _from_file(files.keep(page.bytes_key, version, salt, draft, beat), encoding)
+        identity = b"".join(draft.pieces())
+    if held is not None:
+        files.drop(page.bytes_key)  # it has become small
+    digest = hashlib.sha256(salt + identity).hexdigest()
+    forms = compressed(identity)
+    if len(identity) <= LARGE:
+        shelves.current().put(page.bytes_key, version, draft.top.serial, digest, forms)
+    return Ready(version, draft.top.serial, _etag(digest, encoding), forms[encoding])
 
 
 def compressed(identity: bytes) -> dict[Encoding, bytes]:
     """The bytes in every coding. Equal bytes give equal results, so that entity tags stay true on every host."""
-    large = len(identity) > LARGE
+    level = files.LEVEL if len(identity) > LARGE else LEVEL
     return {
         Encoding.IDENTITY: identity,
-        Encoding.GZIP: gzip.compress(identity, 1 if large else 6, mtime=0),
-        Encoding.ZSTD: zstandard.ZstdCompressor(level=1 if large else 6).compress(identity),
+        Encoding.GZIP: gzip.compress(identity, level, mtime=0),
+        Encoding.ZSTD: zstandard.ZstdCompressor(level=level).compress(identity),
     }
-
-
-def _store(redis: Any, key: str, fields: dict[str, Any]) -> None:
-    pipeline = redis.pipeline(transaction=True)
-    pipeline.delete(key)
-    pipeline.hset(key, mapping=fields)
-    pipeline.expire(key, KEEP_SECONDS)
-    pipeline.execute()
 
 
 def _etag(digest: str, encoding: Encoding) -> str:

@@ -1,9 +1,7 @@
-"""The pages of the simple repository API as values, before any serialisation. Imports no Django."""
+"""What the pages of the simple repository API are made of, before any serialisation. Imports no Django."""
 
 from dataclasses import dataclass
 from datetime import datetime
-
-from pkgindex.catalog.names import version_key
 
 QUARANTINED = "quarantined"
 
@@ -27,24 +25,8 @@ class PageFile:
 
 
 @dataclass(frozen=True, slots=True)
-class DetailPage:
-    """A project's page: its status (PEP 792) and its files as `in_order` puts them."""
-
-    name: str
-    serial: int
-    status: str = "active"
-    status_reason: str = ""
-    files: tuple[PageFile, ...] = ()
-
-    @property
-    def versions(self) -> list[str]:
-        """Every version that has a file, once, in the order of the files."""
-        return list(dict.fromkeys(file.version for file in self.files))
-
-
-@dataclass(frozen=True, slots=True)
 class ListedProject:
-    """One line of the list of projects: the name as its owner writes it, and where its page is."""
+    """One line of the list of projects: the name as its owner writes it, where its page is, and its last serial."""
 
     name: str
     normalized_name: str
@@ -52,18 +34,15 @@ class ListedProject:
 
 
 @dataclass(frozen=True, slots=True)
-class RootPage:
-    """The list of projects of an index."""
+class Top:
+    """What a page says besides its lines: of a project its name and status (PEP 792), of the list the serial alone."""
 
     serial: int
-    projects: tuple[ListedProject, ...] = ()
+    name: str = ""
+    status: str = "active"
+    status_reason: str = ""
 
-
-Page = DetailPage | RootPage
-
-
-def in_order(files: list[PageFile]) -> tuple[PageFile, ...]:
-    """The files by version as PEP 440 orders them, then by file name."""
-    ordered = sorted({file.version for file in files}, key=version_key)
-    ranks = {version: rank for rank, version in enumerate(ordered)}  # numbers compare faster than versions
-    return tuple(sorted(files, key=lambda file: (ranks[file.version], file.filename)))
+    @property
+    def is_list(self) -> bool:
+        """True for the list of projects."""
+        return not self.name

@@ -1,19 +1,24 @@
 """Pages as bytes: HTML at version 1.4, where PEP 833 froze it, and JSON 1.4 (PEP 691, 700, 714, 792). No Django.
 
 Every text that a user wrote is escaped here. URLs of files are relative to the host's root, so that a page is the
-same bytes whatever name the host is reached by.
+same bytes whatever name the host is reached by. A page is its head, its lines and its tail, so that a long one can be
+written, and later put together from what did not change, without ever being in memory as a whole.
 """
 
 import json
+import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import Enum
-from html import escape
+from html import escape, unescape
 from typing import Any
 
+from pkgindex.catalog.names import normalize
 from pkgindex.catalog.paths import file_path
-from pkgindex.simple.pages import DetailPage, Page, PageFile, RootPage
+from pkgindex.simple.pages import ListedProject, PageFile, Top
 
 API_VERSION = "1.4"
+LINK = re.compile(r'<a href="([^"]*)/">(.*)</a><br>')
 
 
 class Format(str, Enum):
@@ -21,13 +26,6 @@ class Format(str, Enum):
 
     JSON = "json"
     HTML = "html"
-
-
-def serialize(page: Page, form: Format, prefix: str = "/") -> bytes:
-    """The page's bytes; `prefix` is the path that the application is mounted under, ending in a slash."""
-    if isinstance(page, DetailPage):
-        return detail_json(page, prefix) if form is Format.JSON else detail_html(page, prefix)
-    return root_json(page) if form is Format.JSON else root_html(page)
 
 
 def file_url(file: PageFile, prefix: str = "/") -> str:
@@ -40,46 +38,52 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def detail_json(page: DetailPage, prefix: str = "/") -> bytes:
-    """A project's page in JSON."""
-    status = {"status": page.status}
-    if page.status_reason:
-        status["reason"] = page.status_reason
-    head = _compact(
-        {
-            "meta": {"api-version": API_VERSION, "_last-serial": page.serial},
-            "name": page.name,
-            "project-status": status,
-            "versions": page.versions,
-        }
-    )
-    files = ",".join(_json_file(file, prefix) for file in page.files)
-    return f'{head[:-1]},"files":[{files}]}}'.encode()
+def head(top: Top, versions: Iterable[str], form: Format) -> bytes:
+    """What stands above a page's lines; `versions` are those of a project's files, in their order."""
+    if form is Format.HTML:
+        return _html_head(top)
+    data: dict[str, Any] = {"meta": {"api-version": API_VERSION, "_last-serial": top.serial}}
+    if top.is_list:
+        return f'{_compact(data)[:-1]},"projects":['.encode()
+    status = {"status": top.status}
+    if top.status_reason:
+        status["reason"] = top.status_reason
+    data |= {"name": top.name, "project-status": status, "versions": list(versions)}
+    return f'{_compact(data)[:-1]},"files":['.encode()
 
 
-def root_json(page: RootPage) -> bytes:
-    """The list of projects in JSON; the serials are what bandersnatch mirrors by."""
-    return _compact(
-        {
-            "meta": {"api-version": API_VERSION, "_last-serial": page.serial},
-            "projects": [{"name": project.name, "_last-serial": project.serial} for project in page.projects],
-        }
-    ).encode()
+def tail(top: Top, form: Format) -> bytes:
+    """What stands below a page's lines."""
+    return b"]}" if form is Format.JSON else f"</body>\n</html>\n<!--SERIAL {top.serial}-->".encode()
 
 
-def detail_html(page: DetailPage, prefix: str = "/") -> bytes:
-    """A project's page in HTML."""
-    head = [_meta("pypi:project-status", page.status)]
-    if page.status_reason:
-        head.append(_meta("pypi:project-status-reason", page.status_reason))
-    links = [_link(file, prefix) for file in page.files]
-    return _document(f"Links for {page.name}", head, links, page.serial)
+def separator(form: Format) -> bytes:
+    """What stands between two lines, and between two runs of lines; in HTML every line ends itself."""
+    return b"," if form is Format.JSON else b""
 
 
-def root_html(page: RootPage) -> bytes:
-    """The list of projects in HTML; its links are relative to the page."""
-    links = [f'<a href="{escape(p.normalized_name)}/">{escape(p.name)}</a><br>' for p in page.projects]
-    return _document("Simple index", [], links, page.serial)
+def file_lines(files: Iterable[PageFile], form: Format, prefix: str = "/") -> bytes:
+    """Files of a project's page; `prefix` is the path that the application is mounted under, ending in a slash."""
+    if form is Format.JSON:
+        return ",".join([_json_file(file, prefix) for file in files]).encode()
+    return "".join([_link(file, prefix) for file in files]).encode("utf-8", "replace")
+
+
+def project_lines(projects: Iterable[ListedProject], form: Format) -> bytes:
+    """Projects of the list: in HTML relative links, in JSON with the serials that bandersnatch mirrors by."""
+    if form is Format.JSON:
+        return ",".join([f'{{"name":{_text(p.name)},"_last-serial":{p.serial}}}' for p in projects]).encode()
+    links = [f'<a href="{escape(p.normalized_name)}/">{escape(p.name)}</a><br>\n' for p in projects]
+    return "".join(links).encode("utf-8", "replace")
+
+
+def projects_in(lines: bytes, form: Format) -> list[ListedProject]:
+    """The projects that `project_lines` wrote; in HTML their serials are not written and come back as 0."""
+    if form is Format.JSON:
+        found = json.loads(b"[" + lines + b"]")
+        return [ListedProject(one["name"], normalize(one["name"]), one["_last-serial"]) for one in found]
+    links = LINK.findall(lines.decode())
+    return [ListedProject(unescape(name), unescape(place), 0) for place, name in links]
 
 
 def _json_file(file: PageFile, prefix: str) -> str:
@@ -113,29 +117,31 @@ def _link(file: PageFile, prefix: str) -> str:
     if file.metadata_sha256:
         attributes.append(f'data-dist-info-metadata="sha256={file.metadata_sha256}"')
         attributes.append(f'data-core-metadata="sha256={file.metadata_sha256}"')
-    return f"<a {' '.join(attributes)}>{escape(file.filename)}</a><br>"
+    return f"<a {' '.join(attributes)}>{escape(file.filename)}</a><br>\n"
 
 
 def _meta(name: str, content: str) -> str:
     return f'<meta name="{name}" content="{escape(content)}">'
 
 
-def _document(title: str, head: list[str], links: list[str], serial: int) -> bytes:
+def _html_head(top: Top) -> bytes:
+    title = "Simple index" if top.is_list else f"Links for {top.name}"
+    metas = [_meta("pypi:repository-version", API_VERSION)]
+    if not top.is_list:
+        metas.append(_meta("pypi:project-status", top.status))
+    if top.status_reason:
+        metas.append(_meta("pypi:project-status-reason", top.status_reason))
     lines = [
         "<!DOCTYPE html>",
         '<html lang="en">',
         "<head>",
         '<meta charset="utf-8">',
-        _meta("pypi:repository-version", API_VERSION),
-        *head,
+        *metas,
         f"<title>{escape(title)}</title>",
         "</head>",
         "<body>",
         f"<h1>{escape(title)}</h1>",
-        *links,
-        "</body>",
-        "</html>",
-        f"<!--SERIAL {serial}-->",
+        "",
     ]
     return "\n".join(lines).encode("utf-8", "replace")
 

@@ -1,11 +1,12 @@
 """The simple repository API: parse, decide who may read, answer ready bytes. A hit needs no SQL and no template."""
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import get_script_prefix
 
 from pkgindex.catalog.names import is_normalized, is_valid_name, normalize
 from pkgindex.catalog.policy import IndexView
-from pkgindex.errors import NotFound
+from pkgindex.errors import NotFound, ServiceError
 from pkgindex.reading import (
     LONGEST_NAME,
     moved,
@@ -15,14 +16,24 @@ from pkgindex.reading import (
     readable_index,
     with_body,
 )
+from pkgindex.simple.lru import Ready
 from pkgindex.simple.negotiate import OFFERS, TEXT_HTML, Encoding, choose_encoding, choose_type
-from pkgindex.simple.pagecache import PageKey, fetch
+from pkgindex.simple.pagecache import PageKey, fetch, forget
+from pkgindex.simple.sending import PageResponse
 from pkgindex.simple.serialize import Format
 from pkgindex.throttles import admit_page
 
+MOST_TRIES = 3
+
+
+class Unsettled(ServiceError):
+    """Each file of a page was gone before it could be opened."""
+
+    code = "unavailable"
+
 
 @read_only
-def root(request: HttpRequest, slug: str = "") -> HttpResponse:
+def root(request: HttpRequest, slug: str = "") -> HttpResponseBase:
     """The list of projects of an index."""
     index = readable_index(request, slug)
     if not request.path.endswith("/"):
@@ -31,7 +42,7 @@ def root(request: HttpRequest, slug: str = "") -> HttpResponse:
 
 
 @read_only
-def detail(request: HttpRequest, name: str, slug: str = "") -> HttpResponse:
+def detail(request: HttpRequest, name: str, slug: str = "") -> HttpResponseBase:
     """The files of a project. Names in another spelling are sent to the normalised one, existing or not."""
     normalized = normalize(name)
     index = readable_index(request, slug, normalized)
@@ -42,7 +53,7 @@ def detail(request: HttpRequest, name: str, slug: str = "") -> HttpResponse:
 
 
 @read_only
-def listing(request: HttpRequest, name: str, slug: str = "") -> HttpResponse:
+def listing(request: HttpRequest, name: str, slug: str = "") -> HttpResponseBase:
     """The files of a project in HTML, where hatch looks for what it need not upload again."""
     normalized = normalize(name)
     index = readable_index(request, slug, normalized)
@@ -50,21 +61,41 @@ def listing(request: HttpRequest, name: str, slug: str = "") -> HttpResponse:
     return _page(request, index, normalized, TEXT_HTML)
 
 
-def _page(request: HttpRequest, index: IndexView, name: str, content_type: str) -> HttpResponse:
+def _page(request: HttpRequest, index: IndexView, name: str, content_type: str) -> HttpResponseBase:
     encoding = choose_encoding(request.META.get("HTTP_ACCEPT_ENCODING"))
     form = OFFERS[content_type]
     page = PageKey(index.id, name, form, get_script_prefix())
-    ready = fetch(page, encoding, admit_page(request, page.version_key))
-    if ready is None:
-        raise NotFound(f"There is no project '{name}' here." if name else "There is no such index.")
-    response = precondition(request, ready.etag)
-    if response is None:
-        charset = "; charset=utf-8" if form is Format.HTML else ""
-        response = with_body(request, ready.body, content_type + charset)
-        response["ETag"] = ready.etag
-        if encoding is not Encoding.IDENTITY:
-            response["Content-Encoding"] = encoding.value
-    return page_headers(response, index, ready.serial, "Accept", "Accept-Encoding")
+    beside = admit_page(request, page.version_key)
+    for _ in range(MOST_TRIES):
+        ready = fetch(page, encoding, beside)
+        if ready is None:
+            raise NotFound(f"There is no project '{name}' here." if name else "There is no such index.")
+        try:
+            response = precondition(request, ready.etag) or _body(request, ready, form, content_type, encoding)
+        except FileNotFoundError:  # a newer page has taken its place since
+            forget(page, encoding)
+            beside = None
+            continue
+        return page_headers(response, index, ready.serial, "Accept", "Accept-Encoding")
+    raise Unsettled("This page changes faster than it can be sent; ask again.")
+
+
+def _body(
+    request: HttpRequest, ready: Ready, form: Format, content_type: str, encoding: Encoding
+) -> HttpResponse | PageResponse:
+    full_type = f"{content_type}; charset=utf-8" if form is Format.HTML else content_type
+    response: HttpResponse | PageResponse
+    if ready.path is None:
+        response = with_body(request, ready.body, full_type)
+    elif request.method == "HEAD":
+        response = HttpResponse(content_type=full_type)
+        response["Content-Length"] = str(ready.size)
+    else:
+        response = PageResponse(ready.path, size=ready.size, content_type=full_type)
+    response["ETag"] = ready.etag
+    if encoding is not Encoding.IDENTITY:
+        response["Content-Encoding"] = encoding.value
+    return response
 
 
 def _wanted_type(request: HttpRequest) -> str:

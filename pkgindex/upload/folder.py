@@ -14,8 +14,9 @@ from pkgindex.catalog.policy import IndexView
 from pkgindex.errors import ServiceError
 from pkgindex.storage import Room
 from pkgindex.upload.examine import check_early, examine
-from pkgindex.upload.services import check, is_published, publish
+from pkgindex.upload.services import check, publish
 from pkgindex.upload.spool import spool_copy
+from pkgindex.upload.standing import is_published, stand
 from pkgindex.upload.submission import Submission
 
 STORED, PRESENT, REFUSED = "stored", "already there", "refused"
@@ -64,13 +65,14 @@ class Importer:
         spool = spool_copy(path, policy.max_file_bytes, progress)
         try:
             spooled = spool.finish()
-            if is_published(submission, spooled, self.index):
+            standing = stand(submission.name, submission.filename, spooled.sha256, self.index)
+            if is_published(submission, spooled, self.index, standing):
                 return False
             distribution = examine(submission, spooled, policy)
             if self.dry_run:
                 return not check(distribution, spooled, self.index, self.who)
             room = replace(Room.of(self.who, self.index.slug), limited=False)
-            return publish(distribution, spooled, self.index, self.who, self.actor, room).created
+            return publish(distribution, spooled, self.index, self.who, self.actor, room, standing).created
         finally:
             spool.discard()
 

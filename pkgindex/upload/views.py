@@ -23,7 +23,8 @@ from pkgindex.upload.errors import InvalidUpload
 from pkgindex.upload.examine import check_early, examine
 from pkgindex.upload.linger import LingeringResponse
 from pkgindex.upload.request import Fields, check_head, read_form
-from pkgindex.upload.services import is_published, publish, require_upload
+from pkgindex.upload.services import publish, require_upload
+from pkgindex.upload.standing import is_published, stand
 from pkgindex.upload.submission import DIGEST_LENGTHS, Submission
 from throttling.lines import Costs
 
@@ -85,11 +86,12 @@ def _receive(request: HttpRequest, slug: str) -> None:
         if form.spool is None:
             raise InvalidUpload("Upload payload does not have a file.")
         spooled = form.spool.finish()
-        _require_project(who, index, submission.name)
-        if is_published(submission, spooled, index):
+        standing = stand(submission.name, submission.filename, spooled.sha256, index)
+        require_upload(who, index, submission.name, standing.project.pk if standing.project else None)
+        if is_published(submission, spooled, index, standing):
             return
         distribution = examine(submission, spooled, index.policy)
-        publish(distribution, spooled, index, who, actor_of(request, who), room)
+        publish(distribution, spooled, index, who, actor_of(request, who), room, standing)
     finally:
         form.discard()
 
@@ -114,6 +116,8 @@ def _require_somewhere(who: Who, index: IndexView) -> None:
 
 
 def _require_project(who: Who, index: IndexView, name: str) -> None:
+    if decide(who, Action.UPLOAD, index.project_place(normalize(name), None)) is Verdict.ALLOW:
+        return  # whichever project it is: a right on the project can only add to that on the index
     project = Project.objects.filter(index_id=index.id, normalized_name=normalize(name)).only("pk").first()
     require_upload(who, index, name, project.pk if project else None)
 

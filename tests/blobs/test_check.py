@@ -7,6 +7,7 @@ import pytest
 
 from pkgindex.blobs import store
 from pkgindex.blobs.check import Damage, damage_of
+from tests.support import blobs
 
 pytestmark = pytest.mark.django_db
 
@@ -16,7 +17,7 @@ DIGEST = hashlib.sha256(DATA).hexdigest()
 
 @pytest.fixture
 def path() -> Path:
-    store.put_bytes(DATA, DIGEST)
+    blobs.put(DATA)
     return Path(store.local_path(DIGEST))
 
 
@@ -44,5 +45,5 @@ def test_stored_files_can_be_read_by_a_web_server(path, tmp_path):
     source.touch(mode=0o600)
     source.write_bytes(b"moved")
     digest = hashlib.sha256(b"moved").hexdigest()
-    store.put_file(source, digest, 5)
+    blobs.put(source)
     assert {Path(store.local_path(one)).stat().st_mode & 0o777 for one in (DIGEST, digest)} == {0o644}

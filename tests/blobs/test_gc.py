@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from pkgindex.blobs import gc, store, tasks
 from pkgindex.blobs.models import Blob
+from tests.support import blobs
 from tests.support.catalogue import add_wheel
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +22,7 @@ OLD = timedelta(days=2)
 def put(data: bytes, age: timedelta = OLD) -> str:
     """Store bytes whose claim and file are that old."""
     digest = hashlib.sha256(data).hexdigest()
-    store.put_bytes(data, digest)
+    blobs.put(data)
     Blob.objects.filter(pk=digest).update(claimed_at=timezone.now() - age)
     make_old(Path(store.local_path(digest)), age)
     return digest
@@ -60,9 +61,20 @@ def test_renewed_claim_saves_old_bytes():
     """An upload of bytes that were about to go keeps them."""
     digest = put(b"again")
     cutoff = timezone.now() - gc.GRACE
-    store.claim(digest, 5)
+    store.claim([store.Content(digest, 5, b"again")])
     assert not gc.remove(digest, cutoff)
     assert stored() == {digest}
+
+
+def test_young_bytes_of_an_old_row_stay():
+    """An upload that found nothing under the name stores the bytes without claiming the row before."""
+    digest = put(b"again")
+    store.remove_bytes(digest)
+    store.put([store.Content(digest, 5, b"again")])
+    assert gc.collect() == gc.Collected()
+    assert stored() == {digest}
+    make_old(Path(store.local_path(digest)))
+    assert gc.collect().blobs == 1
 
 
 def test_reference_made_meanwhile_saves_bytes(index):

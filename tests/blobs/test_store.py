@@ -7,6 +7,7 @@ import pytest
 
 from pkgindex.blobs import store
 from pkgindex.blobs.models import Blob
+from tests.support import blobs
 
 pytestmark = pytest.mark.django_db
 
@@ -17,7 +18,7 @@ def test_file_is_moved_under_its_digest(tmp_path):
     spool.write_bytes(b"wheel")
     digest = hashlib.sha256(b"wheel").hexdigest()
 
-    store.put_file(spool, digest, 5)
+    blobs.put(spool)
 
     path = store.local_path(digest)
     assert path is not None
@@ -29,10 +30,9 @@ def test_file_is_moved_under_its_digest(tmp_path):
 
 def test_same_bytes_twice_are_one_blob():
     """Putting equal bytes again renews the claim and stores nothing more."""
-    digest = hashlib.sha256(b"metadata").hexdigest()
-    first = store.put_bytes(b"metadata", digest)
+    first = blobs.put(b"metadata")
 
-    second = store.put_bytes(b"metadata", digest)
+    second = blobs.put(b"metadata")
 
     assert Blob.objects.get().claimed_at == second.claimed_at > first.claimed_at
     assert len(list(store.walk())) == 1
@@ -41,10 +41,10 @@ def test_same_bytes_twice_are_one_blob():
 def test_truncated_bytes_are_written_again():
     """A file of the wrong size under a digest is replaced by the next upload of the right bytes."""
     digest = hashlib.sha256(b"metadata").hexdigest()
-    store.put_bytes(b"metadata", digest)
+    blobs.put(b"metadata")
     Path(store.local_path(digest)).write_bytes(b"met")
 
-    store.put_bytes(b"metadata", digest)
+    blobs.put(b"metadata")
 
     with store.open_blob(digest) as file:
         assert file.read() == b"metadata"

@@ -1,6 +1,5 @@
 """`check_index` and `gc`: rows against bytes, and what can be put right."""
 
-import hashlib
 import json
 from datetime import timedelta
 from io import StringIO
@@ -15,6 +14,7 @@ from pkgindex.blobs import store
 from pkgindex.blobs.models import Blob
 from pkgindex.catalog.models import File, Index
 from pkgindex.upload.folder import STORED, Importer
+from tests.support import blobs
 from tests.support.catalogue import add_wheel
 from tests.support.distributions import sdist, wheel
 
@@ -52,7 +52,7 @@ def flip(path: Path) -> None:
 def test_sound_index(index):
     """Nothing is found; the exit code is 0, and what was just stored counts as in progress."""
     add_wheel(index)
-    store.put_bytes(b"arriving", hashlib.sha256(b"arriving").hexdigest())
+    blobs.put(b"arriving")
     assert run("check_index") == (0, {"checked": 2, "left": 0, "findings": []})
 
 

@@ -63,3 +63,13 @@ def test_encoded_plus_reaches_the_page_for_hatch(servers):
 
     assert response.status_code == 200
     assert ">acme-1.0-py3-none-any.whl</a>" in response.text
+
+
+def test_start_empties_the_folder_of_pages(tmp_path):
+    """What lies there may be of before a restored backup, whose serials are given out anew."""
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "old.json").write_text("{}")
+
+    with LiveServer(tmp_path, options=("--config", "python:pkgindex.gunicorn_conf")) as server:
+        assert httpx.get(f"{server.url}/livez").status_code == 200
+        assert not (tmp_path / "pages" / "old.json").exists()

@@ -17,6 +17,7 @@ from pkgindex.simple import pagecache
 from pkgindex.simple.negotiate import Encoding
 from pkgindex.simple.pagecache import PageKey, fetch
 from pkgindex.simple.serialize import Format
+from pkgindex.simple.shelves.base import KEEP_SECONDS
 from tests.support.catalogue import add_wheel
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -119,21 +120,22 @@ def test_layout_in_redis_is_the_documented_one(client, public):
     assert set(fields) == {b"version", b"serial", b"etag", b"identity", b"gzip", b"zstd"}
     assert fields[b"version"] == redis.get(versions.key(public.pk, "acme"))
     assert fields[b"identity"] == body
-    assert 0 < redis.ttl(f"page:b:{public.pk}:acme:json") <= pagecache.KEEP_SECONDS
+    assert 0 < redis.ttl(f"page:b:{public.pk}:acme:json") <= KEEP_SECONDS
     assert redis.keys("page:l:*") == []
 
 
-def test_large_page_leaves_its_large_forms_out(client, public, monkeypatch):
-    """What is too large for Redis is served and kept in the process alone."""
+def test_large_page_is_not_in_redis(client, public, monkeypatch):
+    """What is too large for Redis is kept in files, from which another process of the host takes it."""
     add_wheel(public)
-    monkeypatch.setattr(pagecache, "SHARED_BYTES", 500)
+    monkeypatch.setattr(pagecache, "LARGE", 500)
 
-    body = client.get("/simple/acme/").content
+    body = b"".join(client.get("/simple/acme/").streaming_content)
 
-    fields = get_redis_connection("default").hgetall(f"page:b:{public.pk}:acme:html")
-    assert b"identity" not in fields
+    assert get_redis_connection("default").keys("page:b:*") == []
     pagecache.local.clear_local()
-    assert client.get("/simple/acme/").content == body
+    with CaptureQueriesContext(connection) as queries:
+        assert b"".join(client.get("/simple/acme/").streaming_content) == body
+    assert len(queries) == 0
 
 
 def test_stampede_builds_once(public):

@@ -1,6 +1,7 @@
 """Pages as bytes."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkgindex.simple.pages import DetailPage, ListedProject, PageFile, RootPage, in_order
-from pkgindex.simple.serialize import Format, detail_html, detail_json, file_url, root_html, root_json, serialize
+from pkgindex.catalog.names import normalize
+from pkgindex.simple.pages import ListedProject, PageFile
+from pkgindex.simple.serialize import Format, file_url, project_lines, projects_in
+from tests.simple.whole import DetailPage, RootPage, detail_html, detail_json, in_order, root_html, root_json, serialize
 
 DIGEST = "ab" + "cd" + "e" * 60
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=UTC)
@@ -167,6 +170,16 @@ def test_list_of_projects():
     }
     assert '<a href="acme-tools/">Acme.Tools</a><br>' in root_html(page).decode().split("\n")
     assert root_html(page).endswith(b"<!--SERIAL 9-->")
+
+
+@given(st.lists(st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,20}[A-Za-z0-9])?", fullmatch=True), max_size=5))
+def test_lines_of_the_list_are_read_back(names):
+    """What was written of projects can be read from the page again."""
+    projects = [ListedProject(name, normalize(name), number) for number, name in enumerate(names, 1)]
+
+    assert projects_in(project_lines(projects, Format.JSON), Format.JSON) == projects
+    without_serials = [replace(project, serial=0) for project in projects]
+    assert projects_in(project_lines(projects, Format.HTML), Format.HTML) == without_serials
 
 
 def test_prefix_of_a_mounted_application():

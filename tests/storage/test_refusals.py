@@ -151,7 +151,7 @@ def test_what_fails_costs_nothing(send, plan, people, monkeypatch, case):
     fields = {"sha256_digest": "0" * 64} if case == "wrong digest" else {}
     with monkeypatch.context() as patch:
         if case == "storage fails":
-            patch.setattr("pkgindex.blobs.store.put_file", fail)
+            patch.setattr("pkgindex.blobs.store.put", fail)
         if case == "database fails":
             patch.setattr("pkgindex.catalog.changes.Change.note", fail)
         answer = send((filename, content[:-50] if case == "broken file" else content), **fields)

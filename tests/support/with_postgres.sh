@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command against a PostgreSQL of its own: tests/support/with_postgres.sh make test
-# The server has a new data folder and a free port, trusts loopback alone, and is gone when the command ends.
+# The server has a new data folder and a free port, trusts loopback alone, and is gone when the command ends. It does not
+# wait for the disk, unless POSTGRES_FSYNC=on: then it is as durable as PostgreSQL is by default.
 set -euo pipefail
 
 [ $# -gt 0 ] || { echo "usage: $0 COMMAND…" >&2; exit 2; }
@@ -27,10 +28,13 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+careless=(-c fsync=off -c synchronous_commit=off -c full_page_writes=off)
+[ "${POSTGRES_FSYNC:-off}" != on ] || careless=()
+
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 "${as[@]}" "$bin/initdb" --pgdata data --username pkgindex --auth trust --encoding UTF8 --no-locale --no-sync >initdb.log
 "${as[@]}" "$bin/postgres" -D data -p "$port" -c listen_addresses=127.0.0.1 -c "unix_socket_directories=$home" \
-  -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200 >postgres.log 2>&1 &
+  "${careless[@]}" -c max_connections=200 >postgres.log 2>&1 &
 launcher=$!
 for _ in $(seq 100); do
   if "$bin/pg_isready" -q -h 127.0.0.1 -p "$port"; then break; fi

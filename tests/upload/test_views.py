@@ -178,7 +178,7 @@ def test_other_methods_are_told_what_this_is_for(client, index, method, address)
 
 FAILING = {
     "disk full in the spool": ("pkgindex.upload.spool.Spool.write", OSError(28, "No space left on device")),
-    "disk full in the storage": ("pkgindex.blobs.store.put_file", OSError(28, "No space left on device")),
+    "disk full in the storage": ("pkgindex.blobs.store.put", OSError(28, "No space left on device")),
     "database locked": ("pkgindex.catalog.changes.Change.note", OperationalError("database is locked")),
 }
 

@@ -1,0 +1,70 @@
+# ruff: noqa: D102 - the base class says what each method does
+"""A real application with its hundred dependencies, installed into an empty environment."""
+
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.suite.contestant import Contestant, NotOffered
+from benchmarks.suite.environments import APPLICATION, uv
+from benchmarks.suite.measurements.base import Figure, Measurement
+from benchmarks.suite.servers import clean_environment, run
+
+SECONDS = 300
+
+
+@dataclass(eq=False)
+class InstallRow(Measurement):
+    """One installer, with an empty cache or with what the cold row of the same round left there."""
+
+    installer: str
+    warm: bool
+
+    part = "install"
+    unit = "s"
+    lower_is_better = True
+
+    def __post_init__(self) -> None:
+        how = "warm cache" if self.warm else "cold"
+        self.title = f"{self.installer} install {APPLICATION}, {how}"
+        self.key = f"install {self.title}"
+
+    def ready(self, one: Contestant) -> None:
+        one.file_url(APPLICATION)  # says whether it has it
+
+    def once(self, one: Contestant, number: int) -> Figure:  # noqa: ARG002 - every round is alike
+        cache = one.home / f"cache-{self.installer.split()[0]}"
+        if not self.warm:
+            shutil.rmtree(cache, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="install-") as text:
+            home = Path(text) / "env"
+            run([uv(), "venv", "--quiet", "--seed", "--python", sys.executable, home], seconds=60)
+            command = self._command(home, cache, one)
+            begun = time.monotonic()
+            run(command, seconds=SECONDS, env=clean_environment())
+            return time.monotonic() - begun, 1
+
+    def _command(self, home: Path, cache: Path, one: Contestant) -> list[str | Path]:
+        python = home / "bin" / "python"
+        more: list[str | Path] = ["--only-binary", ":all:", "--index-url", index_url(one), "--cache-dir", cache]
+        if self.installer == "pip":
+            return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *more, APPLICATION]
+        return [uv(), "pip", "install", "--quiet", "--python", python, *more, APPLICATION]
+
+
+def index_url(one: Contestant) -> str:
+    """The index with the credentials in it."""
+    where = urlsplit(one.page_url(""))
+    if one.page_url("") == "":
+        raise NotOffered("not run")
+    secret = f"{one.auth[0]}:{one.auth[1]}@" if one.auth else ""
+    return f"{where.scheme}://{secret}{where.netloc}{where.path}"
+
+
+def rows() -> list[InstallRow]:
+    """Both installers, cold and warm."""
+    return [InstallRow(installer, warm) for installer in ("uv pip", "pip") for warm in (False, True)]

@@ -1,0 +1,67 @@
+"""What the catalogue says of an upload before it is judged, and as of which serial of the journal that holds."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from django.db.models import Q
+
+from pkgindex.blobs import store
+from pkgindex.catalog.changes import last_serial
+from pkgindex.catalog.models import File, Project, RetiredFilename
+from pkgindex.catalog.names import normalize
+from pkgindex.catalog.policy import IndexView
+from pkgindex.upload.submission import Spooled, Submission
+
+
+class Kept(NamedTuple):
+    """A file of the index that has the filename or the bytes of an upload."""
+
+    filename: str
+    sha256: str
+    project_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What there is of a project's name, a filename and some bytes, `serial` being the journal's last one before."""
+
+    serial: int
+    project: Project | None
+    files: tuple[Kept, ...]  # in the whole index
+    retired: str  # the sha256 that the filename may come back with, '' where it never went
+
+    def has(self, filename: str, sha256: str) -> bool:
+        """True where exactly that file is in the project."""
+        return any(kept[:2] == (filename, sha256) and self.is_in_project(kept) for kept in self.files)
+
+    def is_in_project(self, kept: Kept) -> bool:
+        """True for a file of the project, False for another's."""
+        return self.project is not None and kept.project_id == self.project.pk
+
+
+def stand(name: str, filename: str, sha256: str, index: IndexView) -> Standing:
+    """Look all of it up; `name` in any spelling."""
+    serial = last_serial()  # first: what changes while the rest is read counts as changed later
+    projects = Project.objects.filter(index_id=index.id, normalized_name=normalize(name)).order_by()
+    same = File.objects.filter(Q(filename=filename) | Q(blob_id=sha256), index_id=index.id).order_by()
+    retired = RetiredFilename.objects.filter(index_id=index.id, filename=filename).order_by()
+    return Standing(
+        serial,
+        next(iter(projects), None),
+        tuple(Kept(*row) for row in same.values_list("filename", "blob_id", "release__project_id")),
+        next(iter(retired.values_list("sha256", flat=True)), ""),
+    )
+
+
+def is_published(submission: Submission, spooled: Spooled, index: IndexView, standing: Standing) -> bool:
+    """True where exactly this file is in that project and its bytes are in the storage: nothing is left to do."""
+    if submission.digests.get("sha256_digest", spooled.sha256).lower() != spooled.sha256:
+        return False
+    if not standing.has(submission.filename, spooled.sha256):
+        return False
+    files = File.objects.filter(index_id=index.id, filename=submission.filename, blob_id=spooled.sha256)
+    file = files.select_related("blob", "metadata_blob").first()
+    if file is None:  # it was deleted just now
+        return False
+    blobs = [blob for blob in (file.blob, file.metadata_blob) if blob is not None]
+    return all(store.is_whole(blob.sha256, blob.size) for blob in blobs)
