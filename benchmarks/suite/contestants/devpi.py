@@ -14,7 +14,7 @@ class Devpi(Contestant):
     """An index `root/dev` without bases; reads are anonymous, uploads carry a login's token."""
 
     name = "devpi"
-    what = "devpi-server as installed, one index without bases, read anonymously"
+    what = "devpi-server as installed, one index without bases, no password needed to read"
     simple = "/root/dev/+simple/"
     upload_path = "/root/dev/"
 

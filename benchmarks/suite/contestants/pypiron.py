@@ -15,7 +15,7 @@ class Pypiron(Contestant):
     """As installed with one password; reads are anonymous, and it looks for nothing outside this machine."""
 
     name = "pypiron"
-    what = "pypiron as installed (Rust), read anonymously, advisory feed off"
+    what = "pypiron as installed (Rust), no password needed to read, advisory feed off"
     upload_path = "/legacy/"
 
     def start(self, world: World) -> None:
