@@ -20,6 +20,7 @@ from throttling.snapshot import Assigned, Exempt, Snapshot
 
 log = logging.getLogger("throttling")
 ASK_DATABASE = 30.0  # seconds
+PATIENCE = 0.25  # seconds that a request waits for another one that reads the plans
 
 _lock = threading.Lock()
 _snapshot: Snapshot | None = None
@@ -27,19 +28,24 @@ _checked = _confirmed = 0.0
 
 
 def current() -> Snapshot:
-    """The plans in force. A request that finds them old looks once; requests beside it go on with what there is."""
-    now = time.monotonic()
-    if _snapshot is not None and now - _checked < conf.get().plan_seconds:
-        return _snapshot
-    if _snapshot is None:
+    """The plans in force. A request that finds them old looks once; requests beside it go on with what there is.
+
+    Where nobody has looked for long, because the process was idle, they wait for the one that looks, but not for ever.
+    """
+    now, seconds = time.monotonic(), conf.get().plan_seconds
+    held = _snapshot
+    if held is not None and now - _checked < seconds:
+        return held
+    if held is None:
         with _lock:
             return _snapshot or _look(now)
-    if _lock.acquire(blocking=False):
-        try:
-            return _look(now)
-        finally:
-            _lock.release()
-    return _snapshot
+    if not _lock.acquire(timeout=PATIENCE if now - _checked > 2 * seconds else 0):
+        return held
+    try:
+        looked = _snapshot is not None and time.monotonic() - _checked < seconds  # by the one that was waited for
+        return _snapshot if looked and _snapshot else _look(time.monotonic())
+    finally:
+        _lock.release()
 
 
 def reset() -> None:
