@@ -24,6 +24,7 @@ from balancing.picture import NodeView, Picture
 __all__ = ["NodeView", "Picture", "bump", "current", "publish", "reset", "revision", "status"]
 
 KEY = "balancing:picture"
+PATIENCE = 0.25  # seconds that a caller waits for another one that reads the picture
 LIFE = 2.0  # seconds, and two turns of the readers at least
 # KEYS[1] the picture; ARGV: the JSON, its number, its life in ms. An older picture never replaces a newer one.
 REPLACE = """
@@ -41,19 +42,24 @@ _from = ""
 
 
 def current() -> Picture:
-    """The picture in force. The caller that finds it old looks once; callers beside it go on with what there is."""
-    now = time.monotonic()
-    if _held is not None and now - _checked < conf.get().picture_seconds:
-        return _held
-    if _held is None:
+    """The picture in force. The caller that finds it old looks once; callers beside it go on with what there is.
+
+    Where nobody has looked for long, because the process was idle, they wait for the one that looks, but not for ever.
+    """
+    now, seconds = time.monotonic(), conf.get().picture_seconds
+    held = _held
+    if held is not None and now - _checked < seconds:
+        return held
+    if held is None:
         with _lock:
             return _held or _look()
-    if _lock.acquire(blocking=False):
-        try:
-            return _look()
-        finally:
-            _lock.release()
-    return _held
+    if not _lock.acquire(timeout=PATIENCE if now - _checked > 2 * seconds else 0):
+        return held
+    try:
+        looked = _held is not None and time.monotonic() - _checked < seconds  # by the one that was waited for
+        return _held if looked and _held else _look()
+    finally:
+        _lock.release()
 
 
 def publish() -> None:

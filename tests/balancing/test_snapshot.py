@@ -159,18 +159,6 @@ def test_store_with_an_older_picture_is_not_believed():
     assert snapshot.current().member("a").admin is Admin.DRAINING
 
 
-@db
-def test_other_threads_go_on_while_one_looks():
-    """Who finds the picture old while another looks takes the old one at once."""
-    add("a")
-    seen = snapshot.current()
-    snapshot._checked = 0.0
-    with snapshot._lock:
-        start = time.monotonic()
-        assert snapshot.current() is seen
-        assert time.monotonic() - start < 0.1
-
-
 @pytest.fixture
 def own_redis(settings):
     """A server that may be stopped and paused."""
