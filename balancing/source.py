@@ -1,6 +1,6 @@
 """What is replicated, as the project tells it: named by `BALANCING["SOURCE"]`, so that this app imports no project."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -24,8 +24,8 @@ class Wanted:
 class Source(Protocol):
     """Where the originals are. Digests are SHA-256 in 64 lower-case hex digits."""
 
-    def wanted(self, digest: str) -> Wanted | None:
-        """What is wanted of this file now; None where it is wanted nowhere, so that its copies go."""
+    def wanted(self, digests: Sequence[str]) -> Mapping[str, Wanted]:
+        """What is wanted of these files now, at most 500; one that is left out is wanted nowhere, and its copies go."""
 
     def every(self, after: str = "") -> Iterator[Wanted]:
         """Every file that is wanted anywhere, by ascending digest, from behind `after`; constant memory."""

@@ -6,11 +6,10 @@ is quarantined has no copies.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
 from celery import shared_task
-from django.db import transaction
 from django.db.models import Max, Min, QuerySet
 from django.dispatch import receiver
 
@@ -32,9 +31,9 @@ log = logging.getLogger(__name__)
 class Catalogue:
     """The files of all indexes as `balancing.source.Source` asks for them."""
 
-    def wanted(self, digest: str) -> Wanted | None:
+    def wanted(self, digests: Sequence[str]) -> dict[str, Wanted]:
         """What is wanted of these bytes, over all files that are made of them."""
-        return next(_wanted(_offered().filter(blob_id=digest)), None)
+        return {one.digest: one for one in _wanted(_offered().filter(blob_id__in=digests))}
 
     def every(self, after: str = "") -> Iterator[Wanted]:
         """Everything that is wanted anywhere, by ascending digest, in short queries."""
@@ -55,19 +54,9 @@ def source() -> Catalogue:
     return Catalogue()
 
 
-def settle(digests: Iterable[str]) -> None:
-    """Have copies made of what is wanted and taken away of what no longer is."""
-    unique = list(dict.fromkeys(digests))
-    for start in range(0, len(unique), BATCH):
-        batch = unique[start : start + BATCH]
-        kept = {one.digest for one in _wanted(_offered().filter(blob_id__in=batch))}
-        requests.wanted(kept)
-        requests.unwanted(set(batch) - kept)
-
-
 @shared_task(name=RECOUNT, acks_late=True)
 def recount(index_id: int | None = None, project_id: int | None = None) -> None:
-    """Settle every file of an index or of a project, after other copies are wanted of them."""
+    """See to every file of an index or of a project, after other copies are wanted of them."""
     rows = File.objects.all()
     if index_id is not None:
         rows = rows.filter(index_id=index_id)
@@ -77,7 +66,7 @@ def recount(index_id: int | None = None, project_id: int | None = None) -> None:
     while digests := list(
         rows.filter(blob_id__gt=after).order_by("blob_id").values_list("blob_id", flat=True).distinct()[:BATCH]
     ):
-        settle(digests)
+        requests.wanted(digests)
         after = digests[-1]
 
 
@@ -90,12 +79,12 @@ def _added(facts: Sequence[FileFacts], **_: Any) -> None:
 
 @receiver(files_removed)
 def _removed(facts: Sequence[FileFacts], **_: Any) -> None:
-    settle(one.sha256 for one in facts)
+    requests.wanted([one.sha256 for one in facts])
 
 
 @receiver(copies_changed)
 def _changed(index_id: int | None = None, project_id: int | None = None, **_: Any) -> None:
-    transaction.on_commit(lambda: requests.send(recount, index_id=index_id, project_id=project_id))
+    requests.send(recount, index_id=index_id, project_id=project_id)
 
 
 @receiver(nodes_changed)

@@ -81,7 +81,7 @@ def _table(node: str, after: str, last: str | None) -> dict[str, tuple[str, int,
 
 def _settle_strangers(node: str, sizes: dict[str, int], asked: Source) -> int:
     """Files that no row tells of: copies that belong there are taken on and checked, the others must go."""
-    wanted = [one for one in map(asked.wanted, sizes) if one is not None]
+    wanted = [one for part in queries.parts(list(sizes)) for one in asked.wanted(part).values()]
     planning.settle(wanted, planning.sites())
     live = list(rows.LIVE)
     kept: set[str] = set()

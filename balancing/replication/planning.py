@@ -63,13 +63,17 @@ def targets(one: Wanted, places: Sequence[Site], here: Held) -> tuple[str, ...]:
     return found.nodes
 
 
-def bury_orphans(digests: Iterable[str], source: Source) -> None:
-    """Tombstones for the copies of files that are wanted nowhere; the source is asked again, for each."""
-    gone = [digest for digest in digests if source.wanted(digest) is None]
-    for part in queries.parts(gone):
-        rows.bury(Replica.objects.filter(digest__in=part))
-    for digest in gone:
-        picker.forget(digest)
+def bury_orphans(digests: Iterable[str], source: Source) -> list[Wanted]:
+    """Tombstones for the copies of files that are wanted nowhere, as the source says now; gives what is wanted."""
+    wanted: list[Wanted] = []
+    for part in queries.parts(list(digests)):
+        found = source.wanted(part)
+        wanted += found.values()
+        gone = [digest for digest in part if digest not in found]
+        rows.bury(Replica.objects.filter(digest__in=gone))
+        for digest in gone:
+            picker.forget(digest)
+    return wanted
 
 
 def _held(digests: Sequence[str]) -> dict[str, Held]:

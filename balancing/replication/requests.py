@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def wanted(digests: Iterable[str]) -> None:
-    """Have the copies made that the source wants of these files, once the transaction is committed.
+    """Have the copies made that the source wants of these files, and those taken away that it does not, on commit.
 
     Repeating it changes nothing, except that copies which were given up are tried again. A process that dies before
     it comes to this leaves the files to `balancing.plan`.
@@ -75,13 +75,8 @@ def verify(node: str) -> bool:
 
 
 def _settle(digests: list[str]) -> None:
-    asked = source.get()
-    found = {digest: asked.wanted(digest) for digest in digests}
-    live = [one for one in found.values() if one is not None]
-    gone = [digest for digest, one in found.items() if one is None]
+    live = planning.bury_orphans(digests, source.get())
     planning.settle(live, planning.sites(), anew=True)
-    for part in queries.parts(gone):
-        rows.bury(Replica.objects.filter(digest__in=part))
     _dispatch(digests)
 
 

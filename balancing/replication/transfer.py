@@ -153,6 +153,6 @@ def _failed(held: Held, error: Exception) -> str:
 
 def _look_elsewhere(digest: str) -> None:
     """Where the file wants fewer copies than there are nodes, another one takes this copy's place."""
-    wanted = source.get().wanted(digest)
+    wanted = source.get().wanted([digest]).get(digest)
     if wanted is not None and wanted.copies != source.ALL:
         planning.settle([wanted], planning.sites())

@@ -1,7 +1,7 @@
 """What the small project replicates: a dictionary of bytes."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from balancing.source import ALL, Wanted
@@ -13,9 +13,10 @@ copies: dict[str, int] = {}
 class MemorySource:
     """Wants as many copies of each file as `copies` says, else one on every node."""
 
-    def wanted(self, digest: str) -> Wanted | None:
-        content = files.get(digest)
-        return None if content is None else Wanted(digest, len(content), copies.get(digest, ALL))
+    def wanted(self, digests: Sequence[str]) -> dict[str, Wanted]:
+        return {
+            digest: Wanted(digest, len(files[digest]), copies.get(digest, ALL)) for digest in digests if digest in files
+        }
 
     def every(self, after: str = "") -> Iterator[Wanted]:
         for digest in sorted(files):

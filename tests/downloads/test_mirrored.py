@@ -236,8 +236,16 @@ def test_copies_follow_the_index(file):
     assert states == {"deleting"}
 
     deliver(file, mirror_copies=1)
-    assert mirrors.Catalogue().wanted(file.blob_id).copies == 1
+    assert mirrors.Catalogue().wanted([file.blob_id])[file.blob_id].copies == 1
     assert [one.digest for one in mirrors.Catalogue().every()] == [file.blob_id]
+
+
+def test_many_files_are_one_question(file, django_assert_num_queries):
+    """What is wanted of two hundred files, of which one is there, costs one query."""
+    digests = [file.blob_id, *(f"{number:064x}" for number in range(199))]
+
+    with django_assert_num_queries(1):
+        assert list(mirrors.Catalogue().wanted(digests)) == [file.blob_id]
 
 
 def test_quarantine_takes_the_copies_away(file):

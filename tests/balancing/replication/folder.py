@@ -28,7 +28,11 @@ class FolderSource:
     def limit(self, copies):
         (self.folder / "copies.json").write_text(json.dumps(copies))
 
-    def wanted(self, digest):
+    def wanted(self, digests):
+        found = (self._wanted(digest) for digest in digests)
+        return {one.digest: one for one in found if one}
+
+    def _wanted(self, digest):
         try:
             size = (self.folder / digest).stat().st_size
         except FileNotFoundError:
@@ -38,7 +42,7 @@ class FolderSource:
     def every(self, after=""):
         for name in sorted(path.name for path in self.folder.iterdir()):
             if re.fullmatch("[0-9a-f]{64}", name) and name > after:
-                found = self.wanted(name)
+                found = self._wanted(name)
                 if found:
                     yield found
 
