@@ -45,7 +45,7 @@ def test_copy_arrives_and_is_verified(digest, nodes):
     assert nodes[0].files() == {digest: DATA}
     assert transfer.copy(digest, "n1") == "idle"
     assert row(digest, "n2").state == "pending"
-    assert nodes[0].puts() == [(digest, 201)]
+    assert nodes[0].puts(1) == [(digest, 201)]
 
 
 def test_bytes_that_are_there_are_checked_and_not_sent_again(digest, nodes):
@@ -53,7 +53,7 @@ def test_bytes_that_are_there_are_checked_and_not_sent_again(digest, nodes):
     transfer.copy(digest, "n1")
     Replica.objects.update(state=ReplicaState.PENDING)
     assert transfer.copy(digest, "n1") == "verified"
-    assert len(nodes[0].puts()) == 1
+    assert len(nodes[0].puts(1)) == 1
 
 
 def test_damaged_bytes_of_the_right_size_are_sent_again(digest, nodes):
@@ -125,7 +125,7 @@ def test_original_that_cannot_be_read_is_an_error_of_its_own(digest, nodes, sour
     assert transfer.copy(digest, "n1") == "failed"
     assert ("original" if content is None else "source") in row(digest).last_error
     assert nodes[0].files() == {}
-    assert nodes[0].unfinished() == []
+    assert nodes[0].cleaned_up()
 
 
 def test_lease_cannot_be_stolen_while_it_lives(digest):

@@ -62,8 +62,17 @@ class NodeServer:
     def unfinished(self):
         return list((self.root / "tmp").iterdir())
 
-    def puts(self):
-        """(digest, status) of every PUT so far."""
+    def cleaned_up(self):
+        """Nothing unfinished is left, a moment after a transfer broke: the node sees its end later than we do."""
+        until(lambda: not self.unfinished())
+        return True
+
+    def puts(self, least=0):
+        """(digest, status) of every PUT so far, once `least` are logged: the log line follows the answer."""
+        until(lambda: len(self._puts()) >= least)
+        return self._puts()
+
+    def _puts(self):
         if not self.log.exists():
             return []
         lines = [line.split() for line in self.log.read_text().splitlines()]
