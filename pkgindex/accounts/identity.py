@@ -26,6 +26,7 @@ from pkgindex.clientip import client_ip
 from pkgindex.errors import InvalidCredentials
 from pkgindex.nearcache import LOCAL_SECONDS, NearCache
 
+IDENTIFIED, IN_SESSION = "identified_who", "session_who"  # where a request keeps what was found
 USE_NOTED_EVERY = timedelta(minutes=5)
 
 log = logging.getLogger(__name__)
@@ -37,13 +38,18 @@ _refused = Refusals(seconds=LOCAL_SECONDS)
 def identify(request: HttpRequest) -> Who:
     """Who sends this request, by its Authorization header alone; ANONYMOUS without one.
 
-    Raises InvalidCredentials with the reason: malformed header, unknown, revoked or expired token, wrong password,
-    inactive user.
+    What is found holds for the request: limits, the door and the delivery all ask. Raises InvalidCredentials with the
+    reason: malformed header, unknown, revoked or expired token, wrong password, inactive user.
     """
-    given = parse(request.META.get("HTTP_AUTHORIZATION", ""))
-    if given is None:
-        return ANONYMOUS
-    return _by_token(given) if isinstance(given, TokenGiven) else by_password(request, given)
+    held: Who | None = request.__dict__.get(IDENTIFIED)
+    if held is None:
+        given = parse(request.META.get("HTTP_AUTHORIZATION", ""))
+        if given is None:
+            held = ANONYMOUS
+        else:
+            held = _by_token(given) if isinstance(given, TokenGiven) else by_password(request, given)
+        request.__dict__[IDENTIFIED] = held
+    return held
 
 
 def caller(request: HttpRequest) -> Who:
@@ -53,10 +59,10 @@ def caller(request: HttpRequest) -> Who:
     """
     if "HTTP_AUTHORIZATION" in request.META or settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return identify(request)
-    held: Who | None = getattr(request, "session_who", None)  # limits and the view both ask
+    held: Who | None = request.__dict__.get(IN_SESSION)
     if held is None:
         held = whois.who_of_user(request.user) if isinstance(request.user, User) else ANONYMOUS
-        request.session_who = held  # type: ignore[attr-defined]  # the request is the place for what holds during it
+        request.__dict__[IN_SESSION] = held
     return held
 
 

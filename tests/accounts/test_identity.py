@@ -204,3 +204,16 @@ def test_many_threads_get_the_same_answer(issued):
         thread.join(20)
 
     assert found == ["uploader"] * 50
+
+
+def test_a_request_is_identified_once(people, monkeypatch):
+    """Limits, the door and the delivery ask about one request, and its header is read for the first of them alone."""
+    _, secret = issue(SYSTEM, None, people.reader, "once", ("read",))
+    request = RequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {secret}")
+    read, parse = [], identity.parse
+    monkeypatch.setattr(identity, "parse", lambda header: read.append(header) or parse(header))
+
+    found = [identity.identify(request), identity.identify(request), identity.caller(request)]
+
+    assert [who.username for who in found] == ["reader"] * 3
+    assert len(read) == 1
