@@ -37,11 +37,13 @@ def local_nodes(directory: Path, count: int) -> tuple[LocalNode, ...]:
         return ()
     path = directory / ENV_FILE
     held = read_file(path)
-    ports = [int(text) for text in held.get(PORTS, "").split(",") if text.isascii() and text.isdigit()][:count]
-    ports = [port if 0 < port < 65_536 and port_is_free(HOST, port) else 0 for port in ports]
-    while len(ports) < count or 0 in ports:
-        ports = [port for port in ports if port]
-        ports += [port for port in (free_port(),) if port not in ports]
+    known = [int(text) for text in held.get(PORTS, "").split(",") if text.isascii() and text.isdigit()]
+    ports: list[int] = []
+    for number in range(count):
+        port = known[number] if number < len(known) else 0
+        while not 0 < port < 65_536 or port in ports or not port_is_free(HOST, port):
+            port = free_port()
+        ports.append(port)
     wanted = {PORTS: ",".join(map(str, ports))}
     if not (os.environ.get("MIRROR_KEYS") or held.get("MIRROR_KEYS")):
         wanted["MIRROR_KEYS"] = f"k1:{secrets.token_hex(32)}"

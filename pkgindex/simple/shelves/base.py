@@ -1,5 +1,6 @@
 """What a shelf for ready pages can do. No Django."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,22 +19,22 @@ class Item:
     body: bytes
 
 
-class Shelf:
+class Shelf(ABC):
     """Keeps each page in its newest version for a while. A server that fails costs speed: nothing here raises."""
 
+    @abstractmethod
     def get(self, page: str, encoding: Encoding) -> Item | None:
         """The page in that coding; None where it is not there, in part or as a whole, or nobody answers in time."""
-        raise NotImplementedError
 
+    @abstractmethod
     def may_have(self, page: str, version: int) -> bool:
         """False where it is cheap to tell that the page is not there in that version."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put(self, page: str, version: int, serial: int, etag: str, bodies: Mapping[Encoding, bytes]) -> None:
         """Keep a page in place of an older one."""
-        raise NotImplementedError
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing to close
         """Let go of connections of its own; the next call opens others."""
 
 
