@@ -32,13 +32,14 @@ add_wheel(Index.objects.get(), "{name}", "9.{number}")
 def servers(tmp_path_factory):
     """Two gunicorns on one data directory and one Redis, with a project of 600 files and one of 6,000."""
     home = tmp_path_factory.mktemp("stampede")
-    with LiveServer(home, threads=32) as first:
+    keep = ("--keep-alive", "65")  # as in production: a kept connection must not end just as it is used again
+    with LiveServer(home, threads=32, options=keep) as first:
         first.evaluate("Index.objects.update(visibility='public')")
         for seed, files in (("small", 600), ("large", 6_000)):
             arguments = ["--projects", "2", "--files", "2", "--one-large", str(files), "--seed", seed, "--yes-i-know"]
             done = first.manage("load_synthetic", *arguments)
             assert done.returncode == 0, done.stderr
-        second = LiveServer(home, redis_database=first.redis_database, threads=32).start()
+        second = LiveServer(home, redis_database=first.redis_database, threads=32, options=keep).start()
         yield first, second
         second.stop()
 
