@@ -9,12 +9,12 @@ bytes mean and who may have them is settled before.
 
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import http_date
 
@@ -22,8 +22,8 @@ from pkgindex.answers import plain
 from pkgindex.blobs import store
 from pkgindex.downloads.ranges import RangeNotSatisfiable, Span, requested, still_same
 from pkgindex.errors import ServiceError
+from pkgindex.sending import Window, WindowResponse
 
-BLOCK_BYTES = 256 << 10  # held in memory for each download that sendfile does not serve
 CONTENT_TYPE = "application/octet-stream"
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,8 @@ def direct(request: HttpRequest, asset: Asset) -> HttpResponseBase:
         span = span_of(request, asset)
     except RangeNotSatisfiable as error:
         return not_satisfiable(asset, error)
-    window = Window(opened(asset), span or Span(0, asset.size))
+    part = span or Span(0, asset.size)
+    window = Window(opened(asset), part.start, part.length)
     response: HttpResponseBase
     if request.method == "HEAD":
         window.close()
@@ -131,60 +132,3 @@ def opened(asset: Asset) -> Any:
         log.error("blob %s has %s bytes in the storage, not %s", asset.sha256, size, asset.size)
         raise BytesMissing("The file is listed but the storage holds other bytes for it; tell the operator.")
     return file
-
-
-class Window:
-    """A readable part of a file that ends where the part ends.
-
-    A local file shows its descriptor, positioned at the part's start: with the Content-Length that the response
-    states, the server can hand both to sendfile. `when_closed` is told once how many bytes of the part went out.
-    """
-
-    def __init__(self, file: Any, span: Span) -> None:
-        self._file = file
-        self._start, self._left, self._sent = span.start, span.length, 0
-        self.when_closed: Callable[[int], None] | None = None
-        file.seek(span.start)
-
-    def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes of what is left of the part."""
-        wanted = self._left if size < 0 else min(size, self._left)
-        data = bytes(self._file.read(wanted)) if wanted else b""
-        self._left -= len(data)
-        self._sent += len(data)
-        return data
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(lambda: self.read(BLOCK_BYTES), b"")
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Position the file; for sendfile, which counts the bytes itself and leaves the file where it stopped."""
-        position: int = self._file.seek(offset, whence)
-        self._sent = max(0, position - self._start)
-        return position
-
-    def fileno(self) -> int:
-        """The descriptor of a local file. Raises UnsupportedOperation for any other."""
-        if not isinstance(self._file, io.FileIO):
-            raise io.UnsupportedOperation("fileno")
-        return self._file.fileno()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        tell, self.when_closed = self.when_closed, None
-        if tell:
-            tell(self._sent)
-
-
-class WindowResponse(StreamingHttpResponse):
-    """A response that offers its file to `wsgi.file_wrapper`, as Django's handler looks for it.
-
-    Not FileResponse, which adds a Content-Disposition that would override installers' own file names.
-    """
-
-    block_size = BLOCK_BYTES
-
-    def __init__(self, window: Window, *, content_type: str) -> None:
-        super().__init__(window, content_type=content_type)
-        self.file_to_stream = window

@@ -27,6 +27,7 @@ from pkgindex.clientip import client_ip
 from pkgindex.downloads import delivery
 from pkgindex.downloads.delivery import CONTENT_TYPE, Asset, Way
 from pkgindex.downloads.ranges import RangeNotSatisfiable, Span
+from pkgindex.sending import Window
 
 SMALL_BYTES = 64 << 10  # below, a second connection costs the client more than the bytes cost us
 HOUR = 3_600
@@ -108,7 +109,7 @@ def _backends(nodes: Iterable[NodeView]) -> Iterator[tuple[str, Backend]]:
 
 
 def _own_blocks(asset: Asset, start: int, end: int) -> Iterator[bytes]:
-    window = delivery.Window(delivery.opened(asset), Span(start, end - start))
+    window = Window(delivery.opened(asset), start, end - start)
     try:
         yield from window
     finally:

@@ -1,5 +1,7 @@
 """The simple repository API: parse, decide who may read, answer ready bytes. A hit needs no SQL and no template."""
 
+import io
+
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import get_script_prefix
@@ -16,10 +18,10 @@ from pkgindex.reading import (
     readable_index,
     with_body,
 )
+from pkgindex.sending import Window, WindowResponse
 from pkgindex.simple.lru import Ready
 from pkgindex.simple.negotiate import OFFERS, TEXT_HTML, Encoding, choose_encoding, choose_type
 from pkgindex.simple.pagecache import PageKey, fetch, forget
-from pkgindex.simple.sending import PageResponse
 from pkgindex.simple.serialize import Format
 from pkgindex.throttles import admit_page
 
@@ -82,16 +84,18 @@ def _page(request: HttpRequest, index: IndexView, name: str, content_type: str) 
 
 def _body(
     request: HttpRequest, ready: Ready, form: Format, content_type: str, encoding: Encoding
-) -> HttpResponse | PageResponse:
+) -> HttpResponse | WindowResponse:
     full_type = f"{content_type}; charset=utf-8" if form is Format.HTML else content_type
-    response: HttpResponse | PageResponse
+    response: HttpResponse | WindowResponse
     if ready.path is None:
         response = with_body(request, ready.body, full_type)
     elif request.method == "HEAD":
         response = HttpResponse(content_type=full_type)
         response["Content-Length"] = str(ready.size)
     else:
-        response = PageResponse(ready.path, size=ready.size, content_type=full_type)
+        window = Window(io.FileIO(ready.path), 0, ready.size)  # raises FileNotFoundError where it is not there any more
+        response = WindowResponse(window, content_type=full_type)
+        response["Content-Length"] = str(ready.size)
     response["ETag"] = ready.etag
     if encoding is not Encoding.IDENTITY:
         response["Content-Encoding"] = encoding.value
