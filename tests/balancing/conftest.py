@@ -58,3 +58,20 @@ def put(name, state=UP, **changes):
 
 def state_of(name):
     return picture.state_from_json(Health.objects.get(pk=name).state)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """Two real nodes that have two files, for the tests of a module."""
+    from tests.balancing.streams import Fleet  # its files are large: made for those who need them
+
+    made = Fleet(tmp_path_factory.mktemp("fleet"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fleet_of_two(running):
+    """Both nodes run and both files are whole."""
+    running.repair()
+    return running

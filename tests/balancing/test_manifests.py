@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from balancing import manifests
 from balancing.models import Manifest
-from tests.balancing.streams import LARGE, Diary, Fleet, Storage, run
+from tests.balancing.streams import LARGE, Diary, Storage, run
 
 BLOCK = manifests.BLOCK
 HASHES = tuple(sha256(LARGE[at : at + BLOCK]).digest() for at in range(0, len(LARGE), BLOCK))
@@ -46,26 +46,13 @@ def test_hashes_are_kept_once_and_remembered(django_assert_num_queries):
     assert manifests.of("cd" * 32, size) == ()
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    made = Fleet(tmp_path_factory.mktemp("fleet"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def fleet(running):
-    running.repair()
-    return running
-
-
 @pytest.mark.parametrize("at", [0, BLOCK - 1, BLOCK, len(LARGE) // 2, len(LARGE) - 1])
-def test_damaged_block_of_a_large_file_is_replaced_unnoticed(fleet, at):
+def test_damaged_block_of_a_large_file_is_replaced_unnoticed(fleet_of_two, at):
     """A flipped bit anywhere: what is sent is right to the last byte, and the node is told of."""
     diary, storage = Diary(), Storage()
-    fleet.plant(0, LARGE, LARGE[:at] + bytes([LARGE[at] ^ 1]) + LARGE[at + 1 :])
+    fleet_of_two.plant(0, LARGE, LARGE[:at] + bytes([LARGE[at] ^ 1]) + LARGE[at + 1 :])
 
-    assert b"".join(run(LARGE, fleet.nodes(), storage, diary, hashes=HASHES)) == LARGE
+    assert b"".join(run(LARGE, fleet_of_two.nodes(), storage, diary, hashes=HASHES)) == LARGE
     assert diary.outcomes == [("node-0", False, "corrupt"), ("node-1", True, "")]
     assert diary.doubted == ["node-0"]
 
@@ -81,37 +68,37 @@ def test_damaged_block_of_a_large_file_is_replaced_unnoticed(fleet, at):
         (len(LARGE) - 1, len(LARGE)),
     ],
 )
-def test_parts_are_checked_too(fleet, span):
+def test_parts_are_checked_too(fleet_of_two, span):
     """A part is right where its blocks are damaged on one node, wherever it begins and ends."""
     diary, storage = Diary(), Storage()
     at = span[0]
-    fleet.plant(0, LARGE, LARGE[:at] + bytes([LARGE[at] ^ 1]) + LARGE[at + 1 :])
+    fleet_of_two.plant(0, LARGE, LARGE[:at] + bytes([LARGE[at] ^ 1]) + LARGE[at + 1 :])
 
-    assert b"".join(run(LARGE, fleet.nodes(), storage, diary, *span, hashes=HASHES)) == LARGE[slice(*span)]
+    assert b"".join(run(LARGE, fleet_of_two.nodes(), storage, diary, *span, hashes=HASHES)) == LARGE[slice(*span)]
     assert diary.outcomes == [("node-0", False, "corrupt"), ("node-1", True, "")]
 
 
-def test_all_copies_damaged(fleet):
+def test_all_copies_damaged(fleet_of_two):
     """Our own storage goes on at the damaged block."""
     diary, storage = Diary(), Storage(LARGE)
     at = 5 * BLOCK + 17
     for number in (0, 1):
-        fleet.plant(number, LARGE, LARGE[:at] + bytes([LARGE[at] ^ 1]) + LARGE[at + 1 :])
+        fleet_of_two.plant(number, LARGE, LARGE[:at] + bytes([LARGE[at] ^ 1]) + LARGE[at + 1 :])
 
-    assert b"".join(run(LARGE, fleet.nodes(), storage, diary, hashes=HASHES)) == LARGE
+    assert b"".join(run(LARGE, fleet_of_two.nodes(), storage, diary, hashes=HASHES)) == LARGE
     assert storage.asked == [(5 * BLOCK, len(LARGE))]
     assert diary.doubted == ["node-0", "node-1"]
 
 
-def test_node_that_dies_between_blocks(fleet):
+def test_node_that_dies_between_blocks(fleet_of_two):
     """A killed node is replaced at the block that was not whole."""
     diary, storage = Diary(), Storage()
-    blocks = run(LARGE, fleet.nodes(), storage, diary, hashes=HASHES)
+    blocks = run(LARGE, fleet_of_two.nodes(), storage, diary, hashes=HASHES)
     found = bytearray()
     for block in blocks:
         found += block
         if len(found) == 4 * BLOCK:
-            fleet.servers[0].kill()
+            fleet_of_two.servers[0].kill()
 
     assert bytes(found) == LARGE
     assert diary.outcomes[1:] == [("node-1", True, "")]

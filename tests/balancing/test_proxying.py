@@ -9,7 +9,7 @@ import pytest
 
 from balancing import turns
 from balancing.proxying import SMALL, TRIES, Ended, stream
-from tests.balancing.streams import DIGESTS, LARGE, LITTLE, Diary, Fleet, Storage, away, run
+from tests.balancing.streams import DIGESTS, LARGE, LITTLE, Diary, Storage, away, run
 
 
 @pytest.fixture
@@ -22,26 +22,12 @@ def storage():
     return Storage()
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    made = Fleet(tmp_path_factory.mktemp("fleet"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def fleet(running):
-    """Both nodes run and both files are whole."""
-    running.repair()
-    return running
-
-
 @pytest.mark.parametrize("data", [LARGE, LITTLE], ids=["large", "little"])
 @pytest.mark.parametrize("span", [(0, None), (0, 1), (70_000, 290_000), (299_999, 300_000), (5, 5)])
-def test_first_node_serves(fleet, storage, diary, data, span):
+def test_first_node_serves(fleet_of_two, storage, diary, data, span):
     """The first node's bytes, whole or in part, in blocks of bounded size, and it has done well."""
     start, end = span[0], len(data) if span[1] is None else span[1]
-    blocks = list(run(data, fleet.nodes(), storage, diary, start, end))
+    blocks = list(run(data, fleet_of_two.nodes(), storage, diary, start, end))
     assert b"".join(blocks) == data[start:end]
     assert max(map(len, blocks), default=0) <= 1 << 18
     assert diary.outcomes == ([("node-0", True, "")] if start < end else [])
@@ -49,11 +35,11 @@ def test_first_node_serves(fleet, storage, diary, data, span):
 
 
 @pytest.mark.parametrize("start", [0, 1_000_000])
-def test_node_killed_in_the_middle(fleet, storage, diary, start):
+def test_node_killed_in_the_middle(fleet_of_two, storage, diary, start):
     """kill -9 while its bytes flow: the other goes on at the same byte, and the first alone is blamed."""
-    blocks = run(LARGE, fleet.nodes(), storage, diary, start)
+    blocks = run(LARGE, fleet_of_two.nodes(), storage, diary, start)
     found = [next(blocks) for _ in range(10)]
-    fleet.servers[0].kill()
+    fleet_of_two.servers[0].kill()
     found += blocks
     assert b"".join(found) == LARGE[start:]
     assert [outcome[:2] for outcome in diary.outcomes] == [("node-0", False), ("node-1", True)]
@@ -62,11 +48,11 @@ def test_node_killed_in_the_middle(fleet, storage, diary, start):
     assert diary.ended[0].reason in {"incomplete", "unreachable"}
 
 
-def test_node_stopped_in_the_middle(fleet, storage, diary):
+def test_node_stopped_in_the_middle(fleet_of_two, storage, diary):
     """A node that hangs is left after the time-out."""
-    blocks = run(LARGE, fleet.nodes(timeout=0.5), storage, diary)
+    blocks = run(LARGE, fleet_of_two.nodes(timeout=0.5), storage, diary)
     found = [next(blocks) for _ in range(10)]
-    fleet.servers[0].stop()
+    fleet_of_two.servers[0].stop()
     began = time.monotonic()
     found += blocks
     assert time.monotonic() - began < 10
@@ -85,12 +71,12 @@ def test_all_nodes_dead(diary, data, span):
     assert storage.asked == [(span[0], end)]
 
 
-def test_storage_goes_on_in_the_middle(fleet, diary):
+def test_storage_goes_on_in_the_middle(fleet_of_two, diary):
     """The last node dies: our own storage is asked for the rest and nothing else."""
     storage = Storage(LARGE)
-    blocks = run(LARGE, fleet.nodes()[:1], storage, diary)
+    blocks = run(LARGE, fleet_of_two.nodes()[:1], storage, diary)
     found = [next(blocks) for _ in range(3)]
-    fleet.servers[0].kill()
+    fleet_of_two.servers[0].kill()
     found += blocks
     assert b"".join(found) == LARGE
     assert storage.asked == [(diary.ended[0].size, len(LARGE))]
@@ -105,11 +91,11 @@ def test_nothing_is_left(diary, data, nodes):
     assert len(diary.outcomes) == nodes
 
 
-def test_nothing_is_left_in_the_middle(fleet, diary):
+def test_nothing_is_left_in_the_middle(fleet_of_two, diary):
     """Everything fails after the first byte: the stream breaks off and says so."""
-    blocks = run(LARGE, fleet.nodes()[:1], Storage(LARGE, fails_at=0), diary)
+    blocks = run(LARGE, fleet_of_two.nodes()[:1], Storage(LARGE, fails_at=0), diary)
     next(blocks)
-    fleet.servers[0].kill()
+    fleet_of_two.servers[0].kill()
     with pytest.raises(OSError, match="the disk is gone"):
         list(blocks)
 
@@ -128,28 +114,28 @@ def test_tries_are_bounded(diary):
 
 
 @pytest.mark.parametrize("taken", [0, 1, 20])
-def test_client_that_leaves(fleet, storage, diary, taken):
+def test_client_that_leaves(fleet_of_two, storage, diary, taken):
     """A stream that is closed early says nothing of the node, and the node's transfer ends."""
-    blocks = run(LARGE, fleet.nodes(), storage, diary)
+    blocks = run(LARGE, fleet_of_two.nodes(), storage, diary)
     list(islice(blocks, taken))
     blocks.close()
     blocks.close()
     assert diary.outcomes == [("node-0", None, "closed")]
     end = time.monotonic() + 10
-    client = fleet.nodes()[0][1]
+    client = fleet_of_two.nodes()[0][1]
     while client.condition().in_flight and time.monotonic() < end:
         time.sleep(0.02)
     assert client.condition().in_flight == 0
 
 
-def test_slow_client_is_not_the_nodes_fault(fleet, diary, monkeypatch):
+def test_slow_client_is_not_the_nodes_fault(fleet_of_two, diary, monkeypatch):
     """A node that gave up on a client that did not read is not blamed, and its time does not count the client's."""
     monkeypatch.setattr(turns, "PATIENCE", 0.2)
-    blocks = run(LARGE, fleet.nodes(), Storage(), diary)
+    blocks = run(LARGE, fleet_of_two.nodes(), Storage(), diary)
     next(blocks)
     next(blocks)
     time.sleep(0.5)
-    fleet.servers[0].kill()
+    fleet_of_two.servers[0].kill()
     list(blocks)
     assert diary.outcomes == [("node-0", None, "slow_client"), ("node-1", True, "")]
     assert diary.ended[0].seconds < 0.5
@@ -168,27 +154,27 @@ def test_empty_file_needs_nobody(storage, diary):
     assert diary.opened == []
 
 
-def test_border_of_small(fleet, diary):
+def test_border_of_small(fleet_of_two, diary):
     """The largest file that is checked before it is sent, and the smallest that is not."""
     for size in (SMALL, SMALL + 1):
         data = LARGE[:size]
         DIGESTS[data] = sha256(data).hexdigest()
-        fleet.plant(0, data, data)
-        assert b"".join(run(data, fleet.nodes(), Storage(), Diary())) == data
+        fleet_of_two.plant(0, data, data)
+        assert b"".join(run(data, fleet_of_two.nodes(), Storage(), Diary())) == data
         del DIGESTS[data]
 
 
-def test_many_streams_while_a_node_dies(fleet):
+def test_many_streams_while_a_node_dies(fleet_of_two):
     """20 at once, and one of two nodes is killed: every stream is whole."""
     data = LARGE[: 12 << 20]
     diaries, found = [Diary() for _ in range(20)], {}
     DIGESTS[data] = sha256(data).hexdigest()
-    fleet.plant(0, data, data)
-    fleet.plant(1, data, data)
+    fleet_of_two.plant(0, data, data)
+    fleet_of_two.plant(1, data, data)
     started = threading.Barrier(21, timeout=60)
 
     def work(number):
-        nodes = fleet.nodes(timeout=20)
+        nodes = fleet_of_two.nodes(timeout=20)
         blocks = run(data, nodes if number % 2 else nodes[::-1], Storage(data), diaries[number])
         hashed = sha256(next(blocks))
         started.wait()
@@ -200,7 +186,7 @@ def test_many_streams_while_a_node_dies(fleet):
     for thread in threads:
         thread.start()
     started.wait()
-    fleet.servers[0].kill()
+    fleet_of_two.servers[0].kill()
     for thread in threads:
         thread.join(90)
     digest = DIGESTS.pop(data)
