@@ -12,6 +12,8 @@ from pkgindex.accounts.services import issue
 from pkgindex.audit.record import SYSTEM
 from pkgindex.catalog.models import File
 from tests.support.catalogue import add_wheel
+from throttling import services
+from throttling.models import Limit, Plan
 
 Call = Callable[..., Any]
 
@@ -52,3 +54,18 @@ def personas(people, admin_user, as_user) -> dict[str, Call]:
     names = ("stranger", "reader", "uploader", "maintainer", "owner")
     made = {"anonymous": as_user(None)} | {name: as_user(getattr(people, name)) for name in names}
     return made | {"admin": as_user(admin_user)}
+
+
+@pytest.fixture
+def call(admin_user, as_user) -> Call:
+    """An administrator through a token with every scope."""
+    return as_user(admin_user)
+
+
+@pytest.fixture
+def team() -> Plan:
+    """A plan with one limit."""
+    plan = Plan(name="team")
+    services.save(plan, actor="test")
+    services.save(Limit(plan=plan, name="pages", rate="2/hour", scopes="index"), actor="test")
+    return plan

@@ -21,21 +21,6 @@ def in_an_hour() -> str:
     return (timezone.now() + timedelta(hours=1)).isoformat()
 
 
-@pytest.fixture
-def call(admin_user, as_user):
-    """An administrator through a token with every scope."""
-    return as_user(admin_user)
-
-
-@pytest.fixture
-def team():
-    """A plan with one limit."""
-    plan = Plan(name="team")
-    services.save(plan, actor="test")
-    services.save(Limit(plan=plan, name="pages", rate="2/hour", scopes="index"), actor="test")
-    return plan
-
-
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize(
     ("who", "scopes", "status"),

@@ -11,21 +11,6 @@ from throttling.subjects import Caller
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def call(admin_user, as_user):
-    """An administrator through a token with every scope."""
-    return as_user(admin_user)
-
-
-@pytest.fixture
-def team():
-    """A plan with one limit."""
-    plan = Plan(name="team")
-    services.save(plan, actor="test")
-    services.save(Limit(plan=plan, name="pages", rate="2/hour", scopes="index"), actor="test")
-    return plan
-
-
 def test_changes_over_rest_are_audited(call, admin_user):
     """The user, the token, the address, before and after."""
     call("POST", "limits/plans/", {"name": "ci"})

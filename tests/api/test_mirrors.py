@@ -12,12 +12,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 NODE = {"name": "east-1", "url": "http://node.example:9000", "zone": "east"}
 
 
-@pytest.fixture
-def call(admin_user, as_user):
-    """An administrator through a token with every scope."""
-    return as_user(admin_user)
-
-
 @pytest.mark.parametrize("path", ["nodes/", "replicas/", "lag/"])
 @pytest.mark.parametrize(
     ("who", "scopes", "status"),
