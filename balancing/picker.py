@@ -2,7 +2,8 @@
 
     found = picker.order(digest, picker.holders(digest), "rendezvous", key=client)
 
-In the common case nothing here asks the database, and nothing asks the shared store but a redirect with a `key`.
+Where a file is is asked of the database once a second in each process, and nothing else here asks it in the common
+case; nothing asks the shared store but a redirect with a `key`.
 
 **Clients that ask again.** Delivery that redirects a GET of a whole file passes what identifies the client as `key`
 (token and address, say). `order` then remembers in the shared store, in one round trip, that this client is sent to the
