@@ -5,7 +5,6 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from django.db import connection
 from django.db.models import BooleanField, Count, Q, Sum
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
@@ -93,12 +92,11 @@ def is_free(now: datetime) -> Q:
     return Q(lease_until__isnull=True) | Q(lease_until__lte=now)
 
 
-def has_place(node: str, now: datetime, places: int) -> RawSQL:
-    """The condition that fewer transfers to the node are under way. Written out, for it is asked for each copy."""
-    table = Replica._meta.db_table  # noqa: SLF001 - Django documents _meta as public
-    count = f"SELECT COUNT(*) FROM {table} c WHERE c.state = 'copying' AND c.node_id = %s AND c.lease_until > %s"  # noqa: S608 - constants
-    moment = connection.ops.adapt_datetimefield_value(now)
-    return RawSQL(f"({count}) < %s", (node, moment, places), output_field=BooleanField())  # noqa: S611 - as above
+def waits(digest: str, node: str) -> bool:
+    """Whether the file waits for its transfer to the node, and nobody is at it."""
+    working = (ReplicaState.PENDING, ReplicaState.CORRUPT, ReplicaState.COPYING)
+    conditions = {"digest": digest, "node_id": node, "state__in": working, "attempts__lt": conf.get().attempts}
+    return Replica.objects.filter(is_free(timezone.now()), **conditions).exists()
 
 
 def verified(node: str) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from balancing import conf, snapshot
 from balancing.models import Node
-from balancing.replication import queries, rows, sending
+from balancing.replication import queries, rows, sending, taking
 
 WINDOW = 1_000  # rows of one query
 MOST_WINDOWS = 50
@@ -33,7 +33,7 @@ class Chosen:
 
     def __init__(self) -> None:
         self.work: list[queries.Work] = []
-        self._most, self._count = SHARE * rows.parallel(conf.get()), Counter[str]()
+        self._most, self._count = SHARE * taking.parallel(conf.get()), Counter[str]()
 
     def add(self, found: Iterable[queries.Work]) -> None:
         """Take what still fits."""

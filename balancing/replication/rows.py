@@ -6,84 +6,23 @@ the copy before: while a transfer or a deletion runs (`lease` is its name), or w
 what was copied after it. `due_at` is when a task is to be sent for the row.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from secrets import token_hex
 from typing import Any
 
-from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 from django.utils import timezone
 
 from balancing import conf
-from balancing.models import Node, Replica, ReplicaState
-from balancing.node.patience import LEAST_PACE
-from balancing.replication.queries import COPYING, DUE, has_place, is_free, parts
+from balancing.models import Replica, ReplicaState
+from balancing.replication.queries import COPYING, DUE, parts
+from balancing.replication.taking import Held
 
 LONGEST_ERROR = 300
-LEAST_SHARE = 2 * LEAST_PACE  # bytes a second of one transfer
 WORKING = (ReplicaState.PENDING, ReplicaState.CORRUPT, ReplicaState.COPYING)
 LIVE = (*WORKING, ReplicaState.VERIFIED, ReplicaState.FAILED)
 
-
 FREE: dict[str, Any] = {"lease": "", "lease_until": None}
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A row that this process holds the lease of."""
-
-    pk: int
-    digest: str
-    node: str
-    size: int
-    lease: str
-    attempts: int
-    doubtful: bool
-    """True where the node may have the bytes already."""
-
-
-def take(digest: str, node: str) -> Held | str:
-    """Take the row for a transfer; or why not: `idle` (nothing to do, or somebody does it) or `busy` (the node)."""
-    settings, now, name = conf.get(), timezone.now(), token_hex(16)
-    ours = {"digest": digest, "node_id": node, "state__in": WORKING, "attempts__lt": settings.attempts}
-    until = now + timedelta(seconds=settings.lease)
-    with _one_at_a_time(node):
-        taken = Replica.objects.filter(is_free(now), has_place(node, now, parallel(settings)), **ours).update(
-            state=ReplicaState.COPYING, lease=name, lease_until=until, attempts=F("attempts") + 1, sent=0
-        )
-    if not taken:
-        return "busy" if Replica.objects.filter(is_free(now), **ours).exists() else "idle"
-    return _held(digest, node, name) or "idle"
-
-
-@contextmanager
-def _one_at_a_time(node: str) -> Iterator[None]:
-    """Two counts of a node's transfers at once would both find its last place. SQLite has one writer anyway."""
-    if not connection.features.has_select_for_update:
-        yield
-        return
-    with transaction.atomic():
-        list(Node.objects.select_for_update().filter(pk=node).values_list("pk"))
-        yield
-
-
-def parallel(settings: conf.Conf) -> int:
-    """How many transfers one node may have at once: each needs a pace at which nobody takes it for dead."""
-    if not settings.bandwidth:
-        return max(1, settings.transfers)
-    return max(1, min(settings.transfers, settings.bandwidth // LEAST_SHARE))
-
-
-def take_tombstone(digest: str, node: str) -> Held | None:
-    """Take the row for a deletion; None where there is nothing to delete, or somebody is at it."""
-    now, name = timezone.now(), token_hex(16)
-    until = now + timedelta(seconds=conf.get().lease)
-    rows = Replica.objects.filter(is_free(now), digest=digest, node_id=node, state=ReplicaState.DELETING)
-    taken = rows.update(lease=name, lease_until=until, attempts=F("attempts") + 1)
-    return _held(digest, node, name) if taken else None
 
 
 def renew(held: Held, sent: int) -> bool:
@@ -238,12 +177,3 @@ def _ours(held: Held, state: ReplicaState) -> QuerySet[Replica]:
 def _unless_held(until: datetime | None) -> Case:
     """A new wish need not wait for the next try of the old one, but for the end of what is under way."""
     return Case(When(lease="", then=Value(until)), default=F("lease_until"), output_field=DateTimeField(null=True))
-
-
-def _held(digest: str, node: str, name: str) -> Held | None:
-    rows = Replica.objects.filter(digest=digest, node_id=node, lease=name).order_by()
-    for pk, size, attempts, verified_at, error in rows.values_list(
-        "pk", "size", "attempts", "verified_at", "last_error"
-    ):
-        return Held(pk, digest, node, size, name, attempts, attempts > 1 or verified_at is not None or bool(error))
-    return None

@@ -33,12 +33,10 @@ def copy(digest: str, node: str) -> None:
         return  # the reaper sends another when it is back
     end, outcome = time.monotonic() + TURN, transfer.copy(digest, node)
     # Tasks that found the node at its limit are gone from the queue; whoever has a place goes on with their files.
-    # `idle`: another was quicker with this one.
-    while outcome in {"verified", "idle"} and time.monotonic() < end:
-        following = queries.next_waiting(node)
-        if following is None:
-            return
-        outcome = transfer.copy(following, node)
+    if outcome == "idle":  # another was quicker with this one
+        outcome = transfer.copy_any(node)
+    while outcome == "verified" and time.monotonic() < end:
+        outcome = transfer.copy_any(node)
 
 
 @shared_task(name=schedule.DELETE, time_limit=600, **OPTIONS)

@@ -11,9 +11,9 @@ from django.db import DatabaseError
 from balancing import conf, health, manifests, nodes, picker, snapshot, source
 from balancing.backends import Backend, NodeError
 from balancing.models import Node, ReplicaState
-from balancing.replication import planning, queries, rows
+from balancing.replication import planning, queries, rows, taking
 from balancing.replication.reading import RENEWAL, LeaseLost, Metered, SourceError
-from balancing.replication.rows import Held
+from balancing.replication.taking import Held
 
 SHORTEST, LONGEST = 1.0, 600.0  # seconds between two tries
 LONGEST_BURIAL = 60.0  # deletions are small, and must soon reach a node that returns
@@ -29,11 +29,22 @@ def copy(digest: str, node: str) -> str:
     `verified`; `failed` (tried again later) or `given_up`; `idle` where there is nothing to do or somebody is at it;
     `busy` where the node has as many transfers as it may have; `lost` where the copy was taken from us.
     """
-    held = rows.take(digest, node)
+    held = taking.take(digest, node)
     if isinstance(held, str):
         if held == "busy":
             rows.soon(digest, node, BUSY * random.uniform(1, 2))  # noqa: S311 - no secret
         return held
+    return _carry_out(held)
+
+
+def copy_any(node: str) -> str:
+    """Bring a file to the node that waits for it, and say what came of it, as `copy`; `idle` where none waits."""
+    held = taking.take_any(node)
+    return held if isinstance(held, str) else _carry_out(held)
+
+
+def _carry_out(held: Held) -> str:
+    node = held.node
     try:
         started = time.monotonic()
         sent = _bring(held, _backend(node))
@@ -53,13 +64,13 @@ def copy(digest: str, node: str) -> str:
         return "lost"
     if sent:
         health.succeeded(node, time.monotonic() - started)
-    picker.forget(digest)  # so that the new place is found
+    picker.forget(held.digest)  # so that the new place is found
     return "verified"
 
 
 def delete(digest: str, node: str) -> str:
     """Remove one copy that is buried. `deleted`, `failed` (tried again until it succeeds), `idle` or `lost`."""
-    held = rows.take_tombstone(digest, node)
+    held = taking.take_tombstone(digest, node)
     if held is None:
         return "idle"
     try:

@@ -100,11 +100,11 @@ def test_status_for_people_and_programs(copied, nodes, capsys):
 
 def test_status_shows_progress(nodes, source, capsys):
     """Transfers under way with the bytes sent so far."""
-    from balancing.replication import rows
+    from balancing.replication import rows, taking
 
     digest = source.add(DATA)
     requests.wanted([digest])
-    rows.renew(rows.take(digest, "n1"), 1_500)
+    rows.renew(taking.take(digest, "n1"), 1_500)
     assert f"{digest[:12]} to n1: 1.5 kB of 50.0 kB" in mirrors(capsys, "status")
 
 

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from balancing.models import Node, Replica
-from balancing.replication import comparing, queries, rows, scrubbing, walking
+from balancing.replication import comparing, queries, rows, scrubbing, taking, walking
 from balancing.source import Wanted
 
 pytestmark = pytest.mark.django_db
@@ -23,8 +23,9 @@ QUESTIONS = {
     "next waiting": lambda: queries.next_waiting("n1"),
     "next buried": lambda: queries.next_buried("n1"),
     "copying": lambda: queries.copying("n1"),
-    "take": lambda: rows.take(HEX, "n1"),
-    "take a tombstone": lambda: rows.take_tombstone(HEX, "n1"),
+    "take any": lambda: taking.take_any("n1"),
+    "take": lambda: taking.take(HEX, "n1"),
+    "take a tombstone": lambda: taking.take_tombstone(HEX, "n1"),
     "want": lambda: rows.want("n1", {HEX: 1}),
     "bury": lambda: rows.bury(Replica.objects.filter(digest__in=[HEX])),
     "damaged": lambda: rows.damaged(HEX, "n1", ""),

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from balancing import conf
 from balancing.models import Node, Replica, ReplicaState
-from balancing.replication import reaping, requests, rows, transfer
+from balancing.replication import reaping, requests, rows, taking, transfer
 from balancing.replication.reading import LeaseLost, Metered, SourceError
 from tests.balancing.replication.world import NodeServer, connection_to
 
@@ -130,10 +130,10 @@ def test_original_that_cannot_be_read_is_an_error_of_its_own(digest, nodes, sour
 
 def test_lease_cannot_be_stolen_while_it_lives(digest):
     """Of two workers that take a row one gets it; an expired lease may be taken, and its first holder cannot end it."""
-    first = rows.take(digest, "n1")
-    assert rows.take(digest, "n1") == "idle"
+    first = taking.take(digest, "n1")
+    assert taking.take(digest, "n1") == "idle"
     Replica.objects.update(lease_until=ago(1))
-    second = rows.take(digest, "n1")
+    second = taking.take(digest, "n1")
     assert first.lease != second.lease
     assert not rows.renew(first, 1)
     assert not rows.verified(first)
@@ -156,7 +156,7 @@ def test_many_workers_take_one_row_once(shared_database, nodes, source):
         def work(found=found, start=start):
             connections["default"] = connection_to(shared_database)
             start.wait()
-            found.append(rows.take(digest, "n1"))
+            found.append(taking.take(digest, "n1"))
             connections["default"].close()
 
         threads = [threading.Thread(target=work) for _ in range(4)]
@@ -172,8 +172,8 @@ def test_node_at_its_limit_is_left_alone(nodes, source, settings):
     settings.BALANCING = {**settings.BALANCING, "TRANSFERS": 2}
     digests = [source.add(bytes([number])) for number in range(3)]
     requests.wanted(digests)
-    assert not isinstance(rows.take(digests[0], "n1"), str)
-    assert not isinstance(rows.take(digests[1], "n1"), str)
+    assert not isinstance(taking.take(digests[0], "n1"), str)
+    assert not isinstance(taking.take(digests[1], "n1"), str)
     assert transfer.copy(digests[2], "n1") == "busy"
     found = row(digests[2])
     assert (found.state, found.attempts) == ("pending", 0)
@@ -195,7 +195,7 @@ def test_bandwidth_is_kept(nodes, source, settings):
 
 def test_progress_is_seen_and_the_lease_renewed_while_bytes_flow(digest):
     """Each renewal notes the bytes; rarely, because each is a write."""
-    held = rows.take(digest, "n1")
+    held = taking.take(digest, "n1")
     reader = Metered(io.BytesIO(DATA), lambda sent: rows.renew(held, sent), lambda: 0.0, every=0.0)
     reader.read(1000)
     first = row(digest)
@@ -207,7 +207,7 @@ def test_progress_is_seen_and_the_lease_renewed_while_bytes_flow(digest):
 
 def test_unwanted_file_stops_its_transfer(digest, nodes):
     """The transfer notices at its next renewal, ends, and the deletion may go on at once."""
-    held = rows.take(digest, "n1")
+    held = taking.take(digest, "n1")
     reader = Metered(io.BytesIO(DATA), lambda sent: rows.renew(held, sent), lambda: 0.0, every=0.0)
     requests.unwanted([digest])
     with pytest.raises(LeaseLost):
@@ -222,7 +222,7 @@ def test_deletion_under_way_never_removes_a_newer_copy(digest, nodes):
     """A file that is wanted again while a worker deletes it is copied after the deletion, not during it."""
     transfer.copy(digest, "n1")
     requests.unwanted([digest])
-    held = rows.take_tombstone(digest, "n1")
+    held = taking.take_tombstone(digest, "n1")
     requests.wanted([digest])
     assert row(digest).state == "pending"
     assert transfer.copy(digest, "n1") == "idle"
@@ -248,13 +248,13 @@ def test_reader_tells_a_broken_original_from_a_broken_node():
 def test_killed_transfers_end_with_their_attempts(digest):
     """A file that kills its worker each time is given up, not tried for ever."""
     for _ in range(conf.get().attempts):
-        assert not isinstance(rows.take(digest, "n1"), str)
+        assert not isinstance(taking.take(digest, "n1"), str)
         Replica.objects.filter(node_id="n1").update(lease_until=ago(1))
         reaping.reap()
         Replica.objects.filter(state="pending").update(due_at=F("created_at"))
     assert row(digest).state == "failed"
     assert "without a word" in row(digest).last_error
-    assert rows.take(digest, "n1") == "idle"
+    assert taking.take(digest, "n1") == "idle"
 
 
 def test_removed_node_ends_its_transfers(digest):
