@@ -21,7 +21,8 @@ import json
 import os
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
@@ -51,6 +52,7 @@ STATUS = {
     "disk_full": "507 Insufficient Storage",
 }
 BLOCK = 1 << 16
+MOST_UNREAD, LONGEST_UNREAD = 32 << 20, 2.0  # bytes and seconds that a sender who was refused is listened to
 Headers = list[tuple[str, str]]
 Start = Callable[[str, Headers], object]
 
@@ -98,7 +100,8 @@ class Node:
                 return self._file(path.removeprefix("/files/"), environ, start)
             return self._manage(path, parse_qs(target.partition("?")[2]), environ, start)
         except (StoreError, SignatureError) as error:
-            return _error(start, error.code, str(error))
+            answer = _error(start, error.code, str(error))
+            return _then_listen(answer, environ) if method == "PUT" else answer
         except TimeoutError:
             return _error(start, "too_slow", "The sender said nothing for too long.")
 
@@ -223,6 +226,19 @@ def _json(start: Start, code: str, value: object, more: Headers | None = None) -
 
 def _error(start: Start, code: str, detail: str, more: Headers | None = None) -> list[bytes]:
     return _json(start, code, {"code": code, "detail": detail}, more)
+
+
+def _then_listen(answer: list[bytes], environ: dict[str, Any]) -> Iterator[bytes]:
+    """The answer, and then what is still sent is read for a moment.
+
+    A connection that closes with unread bytes is reset, and an nginx in front that is still sending then says 502
+    instead of what we answered.
+    """
+    yield from answer
+    left, end = MOST_UNREAD, time.monotonic() + LONGEST_UNREAD
+    with suppress(OSError), bounded(environ, 0, silence=LONGEST_UNREAD):
+        while left > 0 and time.monotonic() < end and (data := environ["wsgi.input"].read(BLOCK)):
+            left -= len(data)
 
 
 def create() -> Node:

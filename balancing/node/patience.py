@@ -15,8 +15,8 @@ GRACE = 60.0
 
 
 @contextmanager
-def bounded(environ: dict[str, Any], size: int) -> Iterator[None]:
-    """Within it a silent read raises TimeoutError and a body that takes too long ends early.
+def bounded(environ: dict[str, Any], size: int, *, silence: float = SILENCE) -> Iterator[None]:
+    """Within it a read raises TimeoutError after `silence` seconds, and a body that takes too long ends early.
 
     Needs the connection, which gunicorn puts into the environment (its threads would wait for ever); other servers
     have time limits of their own.
@@ -27,7 +27,7 @@ def bounded(environ: dict[str, Any], size: int) -> Iterator[None]:
         return
     before = connection.gettimeout()
     watch = _watch(GRACE + size / LEAST_PACE, connection, socket.SHUT_RD, threading.Event())
-    connection.settimeout(SILENCE)
+    connection.settimeout(silence)
     try:
         yield
     finally:

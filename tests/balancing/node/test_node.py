@@ -5,6 +5,7 @@ import io
 import os
 import random
 import socket
+import time
 from base64 import b64encode
 from hashlib import sha256
 
@@ -209,6 +210,17 @@ def test_full_disk_is_told(tmp_path, size):
         assert (caught.value.code, caught.value.retryable) == ("disk_full", True)
     finally:
         node.kill()
+
+
+def test_sender_who_is_refused_may_end_his_sentence(node):
+    """A refusal resets no connection on which the body is still sent: a proxy would take that for a dead node."""
+    with socket.create_connection(("127.0.0.1", node.port), timeout=20) as sock:
+        unsigned = f"PUT {PATH} HTTP/1.1\r\nHost: node\r\nContent-Length: 20000000\r\n\r\n"
+        sock.sendall(unsigned.encode())
+        time.sleep(0.3)  # the node has answered by now
+        for _ in range(20):
+            sock.sendall(bytes(1_000_000))
+        assert sock.recv(12) == b"HTTP/1.1 401"
 
 
 def test_kill_in_the_middle_of_an_upload(tmp_path):
