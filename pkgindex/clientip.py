@@ -1,6 +1,7 @@
 """Which address a request came from, believing only proxies that the operator named."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from django.conf import settings
@@ -34,6 +35,7 @@ def resolve(peer: str, forwarded: str, trusted: Sequence[IPv4Network | IPv6Netwo
     return believed
 
 
+@lru_cache(maxsize=4_096)
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text.strip("[]"))

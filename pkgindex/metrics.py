@@ -97,20 +97,25 @@ class Measured:
         response = self._get_response(request)
         scope = throttles.scope_of(request.method or "GET", request.path_info) or FREE
         status = response.status_code
-        place = scope, status // 100
-        timer = _timers.get(place)
-        if timer is None:
-            timer = _timers[place] = requests.labels(scope, f"{status // 100}xx")
-        timer.observe(perf_counter() - began)
+        note(scope, status, perf_counter() - began, onrequest.decisions(request) if scope is not FREE else None)
         if scope is not FREE:
-            _note_decisions(request, scope, status)
             _note_bytes(request, scope, status)
         return response
 
 
-def _note_decisions(request: HttpRequest, scope: str, status: int) -> None:
+def note(scope: str, status: int, seconds: float, held: list[Decision] | None) -> None:
+    """Count an answer and how long it took until it began; `held` is what limits decided, None where they were free."""
+    place = scope, status // 100
+    timer = _timers.get(place)
+    if timer is None:
+        timer = _timers[place] = requests.labels(scope, f"{status // 100}xx")
+    timer.observe(seconds)
+    if held is not None:
+        _note_decisions(held, scope, status)
+
+
+def _note_decisions(held: list[Decision], scope: str, status: int) -> None:
     """Those that went through at once; signals tell of the others."""
-    held = onrequest.decisions(request)
     for decision in held:
         if decision.allowed and not decision.delay_us:
             counter = _allowed.get(decision.scope)

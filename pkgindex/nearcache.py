@@ -44,11 +44,9 @@ class NearCache(Generic[V]):
 
     def get(self, key: str, load: Callable[[], V | None]) -> V | None:
         """The value for `key`: from this process, else from Redis, else from `load()`."""
-        now = time.monotonic()
-        with self._lock:
-            entry = self._entries.get(key)
-        if entry is not None and entry[0] > now:
-            return entry[1]
+        now, held = time.monotonic(), self.at_hand(key)
+        if held is not None:
+            return held
         raw = shared.attempt(lambda redis: redis.get(self._prefix + key), None)
         value = self._restore(json.loads(raw)) if raw else None
         if value is None:
@@ -59,6 +57,12 @@ class NearCache(Generic[V]):
             shared.attempt(lambda redis: redis.set(self._prefix + key, text, ex=self._shared_seconds), None)
         self._keep(key, now, value)
         return value
+
+    def at_hand(self, key: str) -> V | None:
+        """The value where this process has it, without asking anybody."""
+        with self._lock:
+            entry = self._entries.get(key)
+        return entry[1] if entry is not None and entry[0] > time.monotonic() else None
 
     def _keep(self, key: str, now: float, value: V) -> None:
         with self._lock:

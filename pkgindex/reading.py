@@ -102,14 +102,19 @@ def cache_scope(visibility: Visibility) -> str:
 
 def page_headers(response: Response, index: IndexView, serial: int, *vary: str) -> Response:
     """Add what every answer about an index carries: it may be kept and must be asked about each time."""
-    response["Cache-Control"] = f"{cache_scope(index.visibility)}, max-age=0, must-revalidate"
-    varies = [*vary, *([] if index.visibility is Visibility.PUBLIC else ["Authorization"])]
-    if varies:
-        response["Vary"] = ", ".join(varies)
+    for name, value in page_fields(index.visibility, *vary).items():
+        response[name] = value
     response["X-PyPI-Last-Serial"] = str(serial)
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = PAGE_POLICY
     return response
+
+
+def page_fields(visibility: Visibility, *vary: str) -> dict[str, str]:
+    """Those of `page_headers` that do not depend on the page."""
+    found = {"Cache-Control": f"{cache_scope(visibility)}, max-age=0, must-revalidate"}
+    varies = [*vary, *([] if visibility is Visibility.PUBLIC else ["Authorization"])]
+    if varies:
+        found["Vary"] = ", ".join(varies)
+    return found | {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": PAGE_POLICY}
 
 
 def precondition(request: HttpRequest, etag: str, last_modified: int | None = None) -> HttpResponse | None:

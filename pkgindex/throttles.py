@@ -33,6 +33,7 @@ COSTS_NOTHING = frozenset({304, 401})
 
 BY_THE_DOOR = frozenset({"index", "upload"})  # these ask when they know what to ask
 PENDING, CHARGED_BYTES = "limits_pending", "limits_charged_bytes"
+HELD = "pkgindex.limits_held"  # in the environment of WSGI: the decision about a page that was made before Django
 
 View = Callable[[HttpRequest], HttpResponseBase]
 
@@ -101,11 +102,19 @@ def admit_page(request: HttpRequest, key: str) -> Beside | None:
     sender = request.__dict__.pop(PENDING, None)
     if sender is None:
         return None
-    beside = key if _one_server() else ""
-    decision = onrequest.decide(request, sender, "index", take.ONE_REQUEST, beside=beside)
+    decision: Decision | None = request.META.pop(HELD, None)
+    if decision is not None:
+        onrequest.decisions(request).append(decision)
+    else:
+        decision = onrequest.decide(request, sender, "index", take.ONE_REQUEST, beside=beside_of(key))
     if not decision.allowed:
         raise _refused(request, decision)
     return decision.answer.beside
+
+
+def beside_of(key: str) -> str:
+    """What to read beside a decision: the key where limits and pages are kept by the same Redis, else nothing."""
+    return key if _one_server() else ""
 
 
 def admit_download(request: HttpRequest, size: int) -> Decision:

@@ -18,15 +18,18 @@ if not settings.ENV.secret_key_given:
 _django = get_wsgi_application()
 
 
-def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Serve one request.
-
-    Django reads the Content-Type before any of its own error handling and fails on an extended parameter (RFC 8187)
+def _guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Django reads the Content-Type before any of its own error handling and fails on an extended parameter (RFC 8187)
     of an unknown character set; such a type is taken for none, which the doors answer as they do.
-    """
+    """  # noqa: D205 - one sentence
     if "*" in environ.get("CONTENT_TYPE", ""):
         try:
             parse_header_parameters(environ["CONTENT_TYPE"])
         except (ValueError, LookupError):
             environ["CONTENT_TYPE"] = ""
     return _django(environ, start_response)
+
+
+from pkgindex.simple.hits import Hits  # noqa: E402 - needs Django set up
+
+application = Hits(_guarded)

@@ -5,6 +5,7 @@ RateLimit and RateLimit-Policy follow draft-ietf-httpapi-ratelimit-headers-10, w
 
 import random
 from base64 import b64encode
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -60,6 +61,7 @@ def state(result: Result) -> str:
     return text if result.more_in is None else f"{text};t={seconds(result.more_in)}"
 
 
+@lru_cache(maxsize=16_384)
 def partition(subject: str) -> str:
     """A name of the bucket that tells callers apart without telling who they are."""
     return b64encode(sha256(subject.encode()).digest()[:9]).decode()

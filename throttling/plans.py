@@ -48,6 +48,11 @@ def current() -> Snapshot:
         _lock.release()
 
 
+def is_fresh() -> bool:
+    """True while `current` looks nowhere."""
+    return _snapshot is not None and time.monotonic() - _checked < conf.get().plan_seconds
+
+
 def reset() -> None:
     """Forget the snapshot: the next request compiles anew."""
     global _snapshot  # noqa: PLW0603 - the one picture of this process

@@ -49,9 +49,10 @@ def look(
     *,
     resource: str = "",
     limits: Sequence[Limit] | None = None,
+    beside: str = "",
 ) -> Decision:
     """What `take` would say now; charges nothing. With `charge` afterwards, limits count by the response."""
-    return _guarded(Verb.TEST, caller, scope, costs, resource, limits)
+    return _guarded(Verb.TEST, caller, scope, costs, resource, limits, beside)
 
 
 def charge(decision: Decision) -> None:

@@ -52,6 +52,24 @@ def identify(request: HttpRequest) -> Who:
     return held
 
 
+def sender_at_hand(header: str) -> Who | None:
+    """Who sends this Authorization header, where this process knows without asking anybody.
+
+    None where it does not, and for whatever is no right token: `identify` has the reasons.
+    """
+    try:
+        given = parse(header)
+        if given is None:
+            return ANONYMOUS
+        if not isinstance(given, TokenGiven):
+            return None
+        digest = tokens.digest(given.secret)
+        who = None if _refused.find(digest) else _holders.at_hand(digest)
+        return None if who is None else _checked(who, given)
+    except InvalidCredentials:
+        return None
+
+
 def caller(request: HttpRequest) -> Who:
     """Who asks, for addresses that browsers visit too: the Authorization header where there is one, else the session.
 
@@ -93,6 +111,10 @@ def _by_token(given: TokenGiven) -> Who:
     who = None if reason else _holders.get(digest, lambda: _load(digest))
     if who is None:
         raise InvalidCredentials(reason or _refused.find(digest) or "This token is not known here.")
+    return _checked(who, given)
+
+
+def _checked(who: Who, given: TokenGiven) -> Who:
     if who.expires_at is not None and time.time() >= who.expires_at:
         raise InvalidCredentials(f"This token expired on {datetime.fromtimestamp(who.expires_at, UTC):%Y-%m-%d}.")
     if given.username is not None and not hmac.compare_digest(given.username.encode(), who.username.encode()):

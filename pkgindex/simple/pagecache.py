@@ -115,6 +115,17 @@ def fetch(page: PageKey, encoding: Encoding, held: Beside | None = None) -> Read
     return local.get((page, encoding), version) or _kept(page, encoding, version) or _build(page, encoding, version)
 
 
+def at_hand(page: PageKey, encoding: Encoding, version: int = 0) -> Ready | None:
+    """The page where this process has it ready, at least as new as `version`."""
+    return local.get((page, encoding), version)
+
+
+def version_at_hand(page: PageKey, held: Beside | None) -> int | None:
+    """The newest version as Redis or `held` has it; None where SQL would have to be asked. `held` is as in `fetch`."""
+    raw = held.value if held else shared.attempt(lambda redis: redis.get(page.version_key), None)
+    return versions.parse(raw)
+
+
 def forget(page: PageKey, encoding: Encoding) -> None:
     """Let go of a representation whose file is not there any more: the next `fetch` finds or makes another."""
     local.forget((page, encoding))
