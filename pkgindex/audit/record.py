@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pkgindex.audit.models import AuditEntry
+from pkgindex.prepared import Insert
+
+_add = Insert(AuditEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +23,14 @@ SYSTEM = Actor(user_id=None, label="system")
 
 def record(actor: Actor, action: str, target_type: str, target: str, **detail: Any) -> None:
     """Write one row in the caller's transaction, so that an act and its record stand or fall together."""
-    AuditEntry.objects.create(
-        actor_id=actor.user_id,
-        actor_label=actor.label[:200],
-        ip=actor.ip,
-        action=action,
-        target_type=target_type,
-        target=target[:400],
-        detail=detail,
+    _add(
+        AuditEntry(
+            actor_id=actor.user_id,
+            actor_label=actor.label[:200],
+            ip=actor.ip,
+            action=action,
+            target_type=target_type,
+            target=target[:400],
+            detail=detail,
+        )
     )

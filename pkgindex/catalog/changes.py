@@ -14,6 +14,15 @@ from django.db import transaction
 from pkgindex.audit.record import Actor, record
 from pkgindex.catalog import versions
 from pkgindex.catalog.models import Index, JournalEntry, JournalHead, Project
+from pkgindex.prepared import Insert, Select, Update
+
+SERIAL, ID = 987_654_321_001, 987_654_002
+_head = Select(lambda: JournalHead.objects.filter(pk=1).values_list("serial"))
+_take_head = Select(lambda: JournalHead.objects.select_for_update().filter(pk=1).values_list("serial"))
+_journal = Insert(JournalEntry)
+_set_head = Update(lambda serial: (JournalHead.objects.filter(pk=1), {"serial": serial}), SERIAL)
+_set_project = Update(lambda serial, pk: (Project.objects.filter(pk=pk), {"last_serial": serial}), SERIAL, ID)
+_set_index = Update(lambda serial, pk: (Index.objects.filter(pk=pk), {"last_serial": serial}), SERIAL, ID)
 
 
 @dataclass(slots=True)
@@ -30,15 +39,17 @@ class Change:
     def note(self, action: str, project: Project, *, version: str = "", filename: str = "", reason: str = "") -> int:
         """Give the change its serial, journal it and audit it; returns the serial."""
         self.serial += 1
-        JournalEntry.objects.create(
-            serial=self.serial,
-            index_id=self.index_id,
-            project_name=project.name,
-            normalized_name=project.normalized_name,
-            version=version,
-            filename=filename,
-            action=action,
-            actor_label=self.actor.label[:200],
+        _journal(
+            JournalEntry(
+                serial=self.serial,
+                index_id=self.index_id,
+                project_name=project.name,
+                normalized_name=project.normalized_name,
+                version=version,
+                filename=filename,
+                action=action,
+                actor_label=self.actor.label[:200],
+            )
         )
         target = "/".join(part for part in (self.index_slug, project.normalized_name, filename or version) if part)
         kind = "file" if filename else "release" if version else "project"
@@ -77,10 +88,10 @@ class Change:
         """Called by `changing` alone, as the last thing before the commit."""
         if not self._touched and not self._created:
             return
-        JournalHead.objects.filter(pk=1).update(serial=self.serial)
+        _set_head(self.serial)
         for project_id, serial in self._touched.values():
-            Project.objects.filter(pk=project_id).update(last_serial=serial)
-        Index.objects.filter(pk=self.index_id).update(last_serial=self.serial)
+            _set_project(serial, project_id)
+        _set_index(self.serial, self.index_id)
         names = ["", *self._created, *self._touched]
         keys = [versions.key(self.index_id, name) for name in names]
         versions.mark_dirty(keys)
@@ -90,17 +101,17 @@ class Change:
 
 def last_serial() -> int:
     """The serial of the last change that is committed: what is read afterwards is as old as that or younger."""
-    return next(iter(JournalHead.objects.filter(pk=1).values_list("serial", flat=True)), 0)
+    return next((serial for (serial,) in _head()), 0)
 
 
 @contextmanager
 def changing(index_id: int, index_slug: str, actor: Actor) -> Iterator[Change]:
     """Open the transaction, take the journal, and on leaving give every touched page its new version."""
     with transaction.atomic():
-        head = JournalHead.objects.select_for_update().filter(pk=1).first()
-        if head is None:
+        head = _take_head()
+        if not head:
             JournalHead.objects.bulk_create([JournalHead(pk=1)], ignore_conflicts=True)
-            head = JournalHead.objects.select_for_update().get(pk=1)
-        change = Change(index_id, index_slug, actor, head.serial)
+            head = _take_head()
+        change = Change(index_id, index_slug, actor, head[0][0])
         yield change
         change.finish()

@@ -12,6 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
@@ -26,11 +27,21 @@ from pkgindex.catalog.models import File, PackageType, Project, ProjectStatus, R
 from pkgindex.catalog.names import normalize
 from pkgindex.catalog.policy import IndexView
 from pkgindex.catalog.signals import FileFacts, announce, files_added
+from pkgindex.prepared import Insert, Select
 from pkgindex.storage import Room
 from pkgindex.upload.errors import FileExists, FilenameRetired, InvalidUpload, ProjectClosed, ReleaseClosed
 from pkgindex.upload.standing import Standing, stand
 from pkgindex.upload.submission import Distribution, Spooled
 
+RELEASE_COLUMNS = ("id", "version")
+_releases = Select(
+    lambda project, version: (
+        Release.objects.filter(project_id=project, canonical_version=version).order_by().values_list(*RELEASE_COLUMNS)
+    ),
+    987_654_321,
+    "a sample of a version",
+)
+_add_release, _add_file = Insert(Release), Insert(File)
 CLOSED = frozenset({ProjectStatus.ARCHIVED, ProjectStatus.QUARANTINED})
 
 
@@ -163,8 +174,8 @@ def _judge(
         raise FilenameRetired
     if project is None:
         return _Found(standing.serial, None)
-    releases = Release.objects.filter(project=project, canonical_version=distribution.release_key).order_by()
-    release = next(iter(releases.only("version", "created_at")), None)
+    rows = _releases(project.pk, distribution.release_key)
+    release = Release.from_db(connection.alias, RELEASE_COLUMNS, rows[0]) if rows else None
     if release is not None:
         _check_release(release, distribution, index.policy.close_releases_after_days)
     return _Found(standing.serial, project, release)
@@ -220,14 +231,16 @@ def _create_project(
 
 
 def _create_release(project: Project, distribution: Distribution) -> Release:
-    return Release.objects.create(
-        project=project,
-        version=distribution.version,
-        canonical_version=distribution.release_key,
-        summary=distribution.summary,
-        requires_python=distribution.requires_python,
-        metadata=distribution.core,
-        description=distribution.description,
+    return _add_release(
+        Release(
+            project=project,
+            version=distribution.version,
+            canonical_version=distribution.release_key,
+            summary=distribution.summary,
+            requires_python=distribution.requires_python,
+            metadata=distribution.core,
+            description=distribution.description,
+        )
     )
 
 
@@ -235,18 +248,20 @@ def _create_file(
     release: Release, distribution: Distribution, spooled: Spooled, index: IndexView, actor: Actor
 ) -> None:
     described = distribution.metadata_file
-    File.objects.create(
-        index_id=index.id,
-        release=release,
-        filename=distribution.filename,
-        packagetype=distribution.packagetype,
-        python_version=distribution.python_version,
-        requires_python=distribution.requires_python,
-        blob_id=spooled.sha256,
-        metadata_blob_id=None if described is None else hashlib.sha256(described).hexdigest(),
-        size=spooled.size,
-        md5=spooled.md5,
-        blake2b=spooled.blake2b,
-        uploaded_at=timezone.now(),
-        uploaded_by_id=actor.user_id,
+    _add_file(
+        File(
+            index_id=index.id,
+            release=release,
+            filename=distribution.filename,
+            packagetype=distribution.packagetype,
+            python_version=distribution.python_version,
+            requires_python=distribution.requires_python,
+            blob_id=spooled.sha256,
+            metadata_blob_id=None if described is None else hashlib.sha256(described).hexdigest(),
+            size=spooled.size,
+            md5=spooled.md5,
+            blake2b=spooled.blake2b,
+            uploaded_at=timezone.now(),
+            uploaded_by_id=actor.user_id,
+        )
     )

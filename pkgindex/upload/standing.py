@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from django.db import connection
 from django.db.models import Q
 
 from pkgindex.blobs import store
@@ -10,7 +11,35 @@ from pkgindex.catalog.changes import last_serial
 from pkgindex.catalog.models import File, Project, RetiredFilename
 from pkgindex.catalog.names import normalize
 from pkgindex.catalog.policy import IndexView
+from pkgindex.prepared import Select
 from pkgindex.upload.submission import Spooled, Submission
+
+PROJECT_COLUMNS = ("id", "index_id", "name", "normalized_name", "status")
+INDEX, NAME, SHA256 = 987_654_321, "a sample of a name", "a sample of a digest"
+_projects = Select(
+    lambda index, name: (
+        Project.objects.filter(index_id=index, normalized_name=name).order_by().values_list(*PROJECT_COLUMNS)
+    ),
+    INDEX,
+    NAME,
+)
+_same = Select(
+    lambda index, filename, sha256: (
+        File.objects.filter(Q(filename=filename) | Q(blob_id=sha256), index_id=index)
+        .order_by()
+        .values_list("filename", "blob_id", "release__project_id")
+    ),
+    INDEX,
+    NAME,
+    SHA256,
+)
+_retired = Select(
+    lambda index, filename: (
+        RetiredFilename.objects.filter(index_id=index, filename=filename).order_by().values_list("sha256")
+    ),
+    INDEX,
+    NAME,
+)
 
 
 class Kept(NamedTuple):
@@ -42,15 +71,10 @@ class Standing:
 def stand(name: str, filename: str, sha256: str, index: IndexView) -> Standing:
     """Look all of it up; `name` in any spelling."""
     serial = last_serial()  # first: what changes while the rest is read counts as changed later
-    projects = Project.objects.filter(index_id=index.id, normalized_name=normalize(name)).order_by()
-    same = File.objects.filter(Q(filename=filename) | Q(blob_id=sha256), index_id=index.id).order_by()
-    retired = RetiredFilename.objects.filter(index_id=index.id, filename=filename).order_by()
-    return Standing(
-        serial,
-        next(iter(projects), None),
-        tuple(Kept(*row) for row in same.values_list("filename", "blob_id", "release__project_id")),
-        next(iter(retired.values_list("sha256", flat=True)), ""),
-    )
+    rows = _projects(index.id, normalize(name))
+    project = Project.from_db(connection.alias, PROJECT_COLUMNS, rows[0]) if rows else None
+    kept = tuple(Kept(*row) for row in _same(index.id, filename, sha256))
+    return Standing(serial, project, kept, next((kept for (kept,) in _retired(index.id, filename)), ""))
 
 
 def is_published(submission: Submission, spooled: Spooled, index: IndexView, standing: Standing) -> bool:
