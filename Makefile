@@ -18,10 +18,10 @@ PRODUCTION := PKGINDEX_DATA=$(VENV)/no-data DATABASE_URL=sqlite://:memory: ALLOW
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) DATA=$(DATA) PORT=$(PORT) ARGS=(more for pytest)"
+	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV) DATA=$(DATA) PORT=$(PORT) ARGS=(more for pytest, or for `up`)"
 
 up: $(VENV)/base.stamp ## Install if needed, then run everything on this machine until Ctrl-C
-	@exec $(BIN)/python manage.py up --data $(DATA) --port $(PORT) --nodes 2
+	@exec $(BIN)/python manage.py up --data $(DATA) --port $(PORT) --nodes 2 $(ARGS)
 
 venv: $(VENV)/dev.stamp ## Make the virtual environment with everything for development
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pkgindex.blobs.files import publish
 
+CERTIFICATE = "nginx/tls.pem"  # in the data directory: what `up --tls` shows to clients, with its key
+
 
 def write_private(path: Path, text: str) -> None:
     """Replace the file by `text`; its mode is 0600 (which mkstemp gives and nothing widens)."""

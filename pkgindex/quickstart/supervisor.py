@@ -15,6 +15,7 @@ from honcho.printer import Printer
 
 from pkgindex.env import ROOT
 from pkgindex.quickstart import guard
+from pkgindex.quickstart.front import Front
 from pkgindex.quickstart.lock import SupervisorLock
 
 GRACE_SECONDS = 4.0  # below honcho's own five, so that guards have always finished before it would kill them
@@ -32,12 +33,14 @@ class Plan:
     with_worker: bool
     redis: list[str] | None  # the command of our own Redis, None where the operator has one
     nodes: Mapping[str, list[str]] = field(default_factory=dict)  # mirror nodes by name, and what starts each
+    front: Front | None = None
+    nginx: list[str] | None = None  # the command of the nginx in front
 
     @property
     def url(self) -> str:
         """Where a person on this machine reaches the service."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
-        return f"http://{bracketed(host)}:{self.port}"
+        return f"{'https' if self.front and self.front.tls else 'http'}://{bracketed(host)}:{self.port}"
 
 
 def bracketed(host: str) -> str:
@@ -54,9 +57,11 @@ def commands(plan: Plan, *, fresh: bool) -> dict[str, list[str]]:
     """The command line of each part by name, in the order of starting."""
     python = sys.executable
     celery = [python, "-m", "celery", "--quiet", "--app", "pkgindex"]
-    listen = f"{bracketed(plan.host)}:{plan.port}"
+    listen = plan.front.socket if plan.front else f"{bracketed(plan.host)}:{plan.port}"
     web = [python, "-m", "gunicorn", "--config", "python:pkgindex.gunicorn_conf", "--bind", listen]
     parts = {"web": [*web, "--workers", str(plan.workers), "pkgindex.wsgi"]}
+    if plan.nginx:
+        parts["nginx"] = plan.nginx
     parts |= plan.nodes
     if plan.redis:
         parts = {REDIS: plan.redis} | parts

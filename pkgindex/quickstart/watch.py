@@ -1,13 +1,17 @@
 """The part of `up` that looks at the running service: says when it is ready, and later whenever that changes."""
 
 import json
+import ssl
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import HTTPSHandler, OpenerDirector, ProxyHandler, build_opener
 
 from pkgindex.quickstart.credentials import CREDENTIALS_FILE, read
+from pkgindex.quickstart.private import CERTIFICATE
 from pkgindex.quickstart.welcome import welcome
 
 READY_SECONDS = 60.0
@@ -19,13 +23,15 @@ ANSWER_BYTES = 64 << 10
 def main(url: str, query: str, directory: str, *flags: str) -> int:
     """Wait for /readyz, print the welcome, then watch until ended. Returns 1 where it does not get ready in time."""
     ready_url = f"{url}/readyz{query}"
-    fault = wait(ready_url)
+    look = partial(_look, opener(Path(directory)))
+    fault = wait(look, ready_url)
     if fault:
         print(f"Not ready after {READY_SECONDS:.0f} s: {fault}", flush=True)  # noqa: T201
         return 1
     kept = Path(directory) / CREDENTIALS_FILE
     fresh = read(kept) if "--fresh" in flags else None
-    print(welcome(url, fresh, str(kept)), flush=True)  # noqa: T201
+    certificate = str(Path(directory) / CERTIFICATE) if url.startswith("https:") else ""
+    print(welcome(url, fresh, str(kept), certificate), flush=True)  # noqa: T201
     before = ""
     while True:
         time.sleep(LOOK_SECONDS)
@@ -35,7 +41,15 @@ def main(url: str, query: str, directory: str, *flags: str) -> int:
         before = now
 
 
-def wait(url: str) -> str:
+def opener(directory: Path) -> OpenerDirector:
+    """What asks: without a proxy, which has no business on this machine, and believing the certificate that is ours."""
+    certificate = directory / CERTIFICATE
+    context = ssl.create_default_context(cafile=str(certificate) if certificate.exists() else None)
+    context.check_hostname = not certificate.exists()  # it is the one certificate that is believed, whatever its name
+    return build_opener(ProxyHandler({}), HTTPSHandler(context=context))
+
+
+def wait(look: Callable[[str], str], url: str) -> str:
     """Look until there is no fault or time is up; the last fault."""
     deadline = time.monotonic() + READY_SECONDS
     while (fault := look(url)) and time.monotonic() < deadline:
@@ -43,11 +57,10 @@ def wait(url: str) -> str:
     return fault
 
 
-def look(url: str) -> str:
+def _look(asks: OpenerDirector, url: str) -> str:
     """What keeps the service from being ready, as one line; empty where it is."""
-    opener = build_opener(ProxyHandler({}))  # a proxy of this machine has no business on loopback
     try:
-        with opener.open(url, timeout=LOOK_SECONDS):
+        with asks.open(url, timeout=LOOK_SECONDS):
             return ""
     except HTTPError as error:
         return describe(error.read(ANSWER_BYTES))

@@ -16,9 +16,10 @@ from django.core.management.base import BaseCommand, CommandError
 from pkgindex.env import ROOT
 from pkgindex.quickstart import mirrors
 from pkgindex.quickstart.credentials import CREDENTIALS_FILE
+from pkgindex.quickstart.front import ENVIRONMENT, Front
 from pkgindex.quickstart.home import complete_environment, open_directory, port_is_free
 from pkgindex.quickstart.lock import SupervisorLock
-from pkgindex.quickstart.supervisor import Plan, Supervisor, commands, guarded
+from pkgindex.quickstart.supervisor import Plan, Supervisor, bracketed, commands, guarded
 
 PREPARE_SECONDS = 600
 
@@ -35,6 +36,8 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=_number(1, 65_535), default=8000, help="Port to listen on (%(default)s).")
         parser.add_argument("--nodes", type=_number(0, 20), default=2, help="Mirror nodes on loopback (%(default)s).")
         parser.add_argument("--workers", type=_number(1, 64), default=2, help="Web processes (%(default)s).")
+        parser.add_argument("--nginx", action="store_true", help="Put nginx in front, as deploy/nginx has it.")
+        parser.add_argument("--tls", action="store_true", help="nginx with HTTPS, HTTP/2 and a certificate of our own.")
         parser.add_argument("--no-worker", action="store_true", help="Start no background worker and no scheduler.")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
@@ -43,6 +46,8 @@ class Command(BaseCommand):
         lock = SupervisorLock(directory)
         lock.take()
         _require_free(options["host"], options["port"])
+        front = _front(directory, options)
+        nginx = front.command() if front else None
         redis = complete_environment(directory)
         nodes = mirrors.local_nodes(directory, options["nodes"])
         plan = Plan(
@@ -53,6 +58,8 @@ class Command(BaseCommand):
             with_worker=not options["no_worker"],
             redis=redis,
             nodes={node.name: mirrors.command(directory, node) for node in nodes},
+            front=front,
+            nginx=nginx,
         )
         environment = _environment(plan)
         fresh = not (directory / CREDENTIALS_FILE).exists()
@@ -60,6 +67,12 @@ class Command(BaseCommand):
         self.stdout.write(f"starting on {plan.url}; data in {directory}; Ctrl-C stops everything")
         self.stdout.flush()
         sys.exit(Supervisor(lock).run(commands(plan, fresh=fresh), environment))
+
+
+def _front(directory: Path, options: dict[str, Any]) -> Front | None:
+    if not options["nginx"] and not options["tls"]:
+        return None
+    return Front(directory, f"{bracketed(options['host'])}:{options['port']}", options["tls"])
 
 
 def _number(least: int, most: int) -> Any:
@@ -84,6 +97,8 @@ def _environment(plan: Plan) -> dict[str, str]:
     """The environment of every part: ours, with the data directory and, beyond loopback, the names of this machine."""
     chosen = os.environ | {"PKGINDEX_DATA": str(plan.directory), "PYTHONUNBUFFERED": "1"}
     chosen.setdefault("WEB_PROCESSES", str(plan.workers))
+    for name, value in (ENVIRONMENT if plan.front else {}).items():
+        chosen.setdefault(name, value)
     if not chosen.get("ALLOWED_HOSTS") and not _is_loopback(plan.host):
         names = ["127.0.0.1", "localhost", "[::1]", plan.host, socket.gethostname(), socket.getfqdn()]
         chosen["ALLOWED_HOSTS"] = ",".join(dict.fromkeys(names))
