@@ -31,7 +31,8 @@ USAGE, METRICS = "/api/v1/usage/", "/metrics"
 LONGEST_WAIT = 60  # seconds: an installer sleeps as long as it is told, so it is told to fail instead
 COSTS_NOTHING = frozenset({304, 401})
 
-BY_THE_DOOR = frozenset({"index", "upload"})  # these ask when they know what to ask
+BY_THE_DOOR = frozenset({"index", "download", "upload"})  # these ask when they know what to ask
+ASKED_LATE = frozenset({"index", "download"})  # and where they did not come to that, they are asked for in the end
 PENDING, CHARGED_BYTES = "limits_pending", "limits_charged_bytes"
 HELD = "pkgindex.limits_held"  # in the environment of WSGI: the decision about a page that was made before Django
 
@@ -120,7 +121,9 @@ def beside_of(key: str) -> str:
 def admit_download(request: HttpRequest, size: int) -> Decision:
     """Charge a file of `size` bytes and take a lease for it; give both to `paced`. Raises LimitReached."""
     request.__dict__[CHARGED_BYTES] = size
-    return admit(request, "download", Costs(requests=0, size=size, lease=leases.new()))
+    # One decision for the request, its bytes and its lease; where the middleware has asked already, for the rest of it.
+    requests = int(request.__dict__.pop(PENDING, None) is not None)
+    return admit(request, "download", Costs(requests=requests, size=size, lease=leases.new()))
 
 
 def paced(request: HttpRequest, response: HttpResponseBase, decision: Decision, size: int) -> HttpResponseBase:
@@ -198,7 +201,7 @@ class Limits:
         if response.status_code in COSTS_NOTHING:
             request.__dict__.pop(PENDING, None)
             give_back(request)
-        elif request.__dict__.pop(PENDING, None) is not None and scope == "index":
+        elif request.__dict__.pop(PENDING, None) is not None and scope in ASKED_LATE:
             # What has no page, such as a redirect, was answered without asking; it is counted all the same.
             return _decide(request, sender, scope) or response
         return response

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from django_redis import get_redis_connection
+from redis.connection import AbstractConnection
 
 from pkgindex import nearcache, shared
 from pkgindex.accounts.models import Role, User
@@ -95,3 +96,23 @@ def _own_blobs(tmp_path, settings):
     }
     settings.SPOOL_DIR = tmp_path / "spool"
     settings.PAGES_DIR = tmp_path / "pages"
+
+
+@pytest.fixture
+def round_trips(monkeypatch) -> Callable[[Callable[[], object]], int]:
+    """Run something and get how often it waited for Redis: what is sent as one packet is one round trip."""
+    sent: list[object] = []
+    send = AbstractConnection.send_packed_command
+
+    def counted(self, command, check_health=True):
+        sent.append(command)
+        return send(self, command, check_health=check_health)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", counted)
+
+    def count(work: Callable[[], object]) -> int:
+        sent.clear()
+        work()
+        return len(sent)
+
+    return count

@@ -1,5 +1,6 @@
 """Bytes, concurrency and pace of downloads."""
 
+import re
 import time
 
 import pytest
@@ -39,6 +40,25 @@ def test_bytes_that_were_not_sent_are_given_back(client, public, plan, more):
     plan("anon", traffic={"rate": f"{size}B/day calendar", "scopes": "download"}, **more)
 
     assert [fetch(client, url).status_code for _ in range(3)] == [200] * 3
+
+
+def test_request_bytes_and_lease_are_one_decision(client, public, plan, round_trips):
+    """A download asks the limits once and ends its lease once; a file that is not there is counted as a request."""
+    url = client.get("/simple/acme/", HTTP_ACCEPT=JSON).json()["files"][0]["url"]
+    limits = {"often": "9/day fixed", "much": "9GB/day", "at-once": "9 concurrent"}
+    plan("anon", **{name: {"rate": rate, "scopes": "download"} for name, rate in limits.items()})
+    answers = []
+
+    def read_whole() -> None:
+        answers.append(client.get(url))
+        b"".join(answers[-1].streaming_content)
+        answers[-1].close()
+
+    read_whole()
+    assert round_trips(read_whole) == 2
+    answers.append(client.get(url.replace(".whl", ".zip")))
+    left = [re.search(r'"often";r=(\d)', answer["RateLimit"])[1] for answer in answers]
+    assert ([answer.status_code for answer in answers], left) == ([200, 200, 404], ["8", "7", "6"])
 
 
 def test_concurrent_downloads_are_leases(client, public, plan):

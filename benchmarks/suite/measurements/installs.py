@@ -8,7 +8,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from benchmarks.suite.contestant import Contestant, NotOffered
 from benchmarks.suite.environments import APPLICATION, uv
@@ -63,7 +63,8 @@ def index_url(one: Contestant) -> str:
     where = urlsplit(one.page_url(""))
     if one.page_url("") == "":
         raise NotOffered("not run")
-    secret = f"{one.auth[0]}:{one.auth[1]}@" if one.auth else ""
+    # devpi's logins have brackets and quotation marks in them.
+    secret = ":".join(quote(word, safe="") for word in one.auth) + "@" if one.auth else ""
     return f"{where.scheme}://{secret}{where.netloc}{where.path}"
 
 
