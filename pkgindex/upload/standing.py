@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import Q
 
 from pkgindex.blobs import store
 from pkgindex.catalog.changes import last_serial
@@ -23,11 +22,14 @@ _projects = Select(
     INDEX,
     NAME,
 )
+FILE_COLUMNS = ("filename", "blob_id", "release__project_id", "index_id")
+# Two questions in one, and the second without the index: for OR, or for AND, SQLite would read all files of the index.
 _same = Select(
     lambda index, filename, sha256: (
-        File.objects.filter(Q(filename=filename) | Q(blob_id=sha256), index_id=index)
+        File.objects.filter(index_id=index, filename=filename)
         .order_by()
-        .values_list("filename", "blob_id", "release__project_id")
+        .values_list(*FILE_COLUMNS)
+        .union(File.objects.filter(blob_id=sha256).order_by().values_list(*FILE_COLUMNS), all=True)
     ),
     INDEX,
     NAME,
@@ -73,8 +75,9 @@ def stand(name: str, filename: str, sha256: str, index: IndexView) -> Standing:
     serial = last_serial()  # first: what changes while the rest is read counts as changed later
     rows = _projects(index.id, normalize(name))
     project = Project.from_db(connection.alias, PROJECT_COLUMNS, rows[0]) if rows else None
-    kept = tuple(Kept(*row) for row in _same(index.id, filename, sha256))
-    return Standing(serial, project, kept, next((kept for (kept,) in _retired(index.id, filename)), ""))
+    found = dict.fromkeys(_same(index.id, filename, sha256))
+    files = tuple(Kept(*row[:3]) for row in found if row[3] == index.id)
+    return Standing(serial, project, files, next((kept for (kept,) in _retired(index.id, filename)), ""))
 
 
 def is_published(submission: Submission, spooled: Spooled, index: IndexView, standing: Standing) -> bool:

@@ -1,6 +1,7 @@
 """What one small upload costs at most, so that nobody makes it dearer without noticing."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,24 @@ def test_first_version_of_a_project(cost, who, sql, redis):
     counts = cost("acme", "1.0", who)
     assert (counts["sql"], counts["redis"]) <= (sql, redis)
     assert counts["fsync"] <= FSYNCS
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's plans")
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_no_statement_reads_what_grows_with_the_index(cost, version):
+    """Every statement finds its few rows by a narrow index, however many files and projects the index has."""
+    cost("acme", "1.0")
+    with CaptureQueriesContext(connection) as queries:
+        cost("acme" if version == "1.1" else "other", version)
+    statements = [one["sql"] for one in queries if re.match("SELECT|UPDATE|DELETE", one["sql"])]
+    assert len(statements) > 5
+    for sql in statements:
+        with connection.cursor() as cursor:
+            cursor.execute("EXPLAIN QUERY PLAN " + sql.replace("%", "%%"))
+            plan = [row[3] for row in cursor.fetchall()]
+        for line in plan:
+            assert not re.match(r"SCAN (catalog|blobs|audit)_", line), sql
+            assert not re.search(r"INDEX \w+_index_id_\w+ \(index_id=\?\)$", line), f"{line}: {sql}"
 
 
 def test_same_file_again(cost):
