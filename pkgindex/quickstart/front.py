@@ -16,6 +16,21 @@ from pkgindex.quickstart.private import CERTIFICATE, write_private
 SHIPPED = ROOT / "deploy" / "nginx" / "pkgindex.conf"
 TLS_DAYS = 825  # what browsers still take
 SECONDS = 60
+# What openssl makes by itself is a certificate authority, and uv believes none that is a server as well.
+REQUEST = """[req]
+distinguished_name = name
+x509_extensions = server
+prompt = no
+[name]
+CN = localhost
+[server]
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = serverAuth
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+subjectAltName = DNS:localhost, IP:127.0.0.1, IP:::1
+"""
 LONGEST_SOCKET = 100  # characters; the kernel's limit is 107
 # What the web processes must know. Not HTTPS_ONLY: browsers would refuse http://localhost for a year.
 ENVIRONMENT = {"TRUSTED_PROXIES": "127.0.0.1", "ACCEL_REDIRECT_PREFIX": "/blobs/"}
@@ -67,10 +82,10 @@ class Front:
         """A certificate for this machine's own names that nobody has signed, made once."""
         path = self.directory / CERTIFICATE
         if not path.exists():
-            names = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1"
+            wanted = path.with_name("openssl.cnf")
+            write_private(wanted, REQUEST)
             command = [_program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-            command += ["-nodes", "-days", str(TLS_DAYS), "-subj", "/CN=localhost", "-addext", names]
-            command += ["-keyout", "-", "-out", "-"]
+            command += ["-nodes", "-days", str(TLS_DAYS), "-config", str(wanted), "-keyout", "-", "-out", "-"]
             made = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603 - ours
             if made.returncode:
                 raise CommandError(f"openssl makes no certificate: {made.stderr.strip()[-500:]}")

@@ -6,6 +6,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import sys
 
 import httpx
 import pytest
@@ -14,7 +15,8 @@ from django.core.management.base import CommandError
 from pkgindex.quickstart.credentials import CREDENTIALS_FILE
 from pkgindex.quickstart.front import Front, _secure
 from pkgindex.quickstart.private import CERTIFICATE
-from tests.quickstart.service import Service, run_up
+from tests.quickstart.service import Service, clean_environment, run_up
+from tests.support.clients import find_uv
 from tests.support.distributions import form, wheel
 
 for program in ("nginx", "openssl", "curl"):
@@ -37,10 +39,18 @@ def url(service) -> str:
 
 
 @pytest.fixture(scope="module")
-def client(service, url):
+def verify(service) -> ssl.SSLContext | bool:
     certificate = service.directory / CERTIFICATE
-    verify = ssl.create_default_context(cafile=str(certificate)) if certificate.exists() else False
-    secret = json.loads((service.directory / CREDENTIALS_FILE).read_text())["token"]
+    return ssl.create_default_context(cafile=str(certificate)) if certificate.exists() else False
+
+
+@pytest.fixture(scope="module")
+def secret(service) -> str:
+    return json.loads((service.directory / CREDENTIALS_FILE).read_text())["token"]
+
+
+@pytest.fixture(scope="module")
+def client(url, verify, secret):
     with httpx.Client(base_url=url, auth=("__token__", secret), verify=verify, trust_env=False, timeout=30) as made:
         yield made
 
@@ -71,11 +81,10 @@ def test_web_processes_listen_on_a_socket_of_the_data_directory(service, page):
     assert [one for one in gunicorn.net_connections("inet") if one.status == "LISTEN"] == []
 
 
-def test_http2_where_there_is_tls(service, url, page):
+def test_http2_where_there_is_tls(service, url, page, secret):
     """A client that speaks it gets it, for pages and for files alike."""
     if url.startswith("http:"):
         pytest.skip("browsers and installers speak HTTP/2 over TLS alone")
-    secret = json.loads((service.directory / CREDENTIALS_FILE).read_text())["token"]
     certificate = ["--cacert", str(service.directory / CERTIFICATE), "--noproxy", "*"]
     for path in ("/simple/acme/", page["files"][0]["url"]):
         show = ["--silent", "--output", os.devnull, "--write-out", "%{http_version} %{http_code}"]
@@ -84,16 +93,32 @@ def test_http2_where_there_is_tls(service, url, page):
         assert said == "2 200"
 
 
-def test_administration_can_be_signed_in_to(client, service):
+INSTALLERS = {"uv": (find_uv() or "uv", "pip"), "pip": (sys.executable, "-m", "pip", "--isolated")}
+
+
+@pytest.mark.parametrize("installer", INSTALLERS)
+def test_installers_believe_the_certificate(service, url, page, secret, tmp_path, installer):
+    """With the variables that the welcome names, and nothing else."""
+    certificate = service.directory / CERTIFICATE
+    told = {"SSL_CERT_FILE": str(certificate), "REQUESTS_CA_BUNDLE": str(certificate)} if certificate.exists() else {}
+    index = url.replace("://", f"://__token__:{secret}@") + "/simple/"
+    command = [*INSTALLERS[installer], "install", "--no-cache-dir", "--target", str(tmp_path), "--index-url", index]
+    environment = clean_environment(UV_NO_CONFIG="1", **told)
+
+    done = subprocess.run([*command, page["name"]], capture_output=True, timeout=60, env=environment, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("acme-*.dist-info"))
+
+
+def test_administration_can_be_signed_in_to(service, url, verify):
     """Its forms hold behind nginx: the scheme and the host that the browser sees are those that Django sees."""
     kept = json.loads((service.directory / CREDENTIALS_FILE).read_text())
-    with httpx.Client(
-        base_url=client.base_url, verify=client._transport._pool._ssl_context, trust_env=False
-    ) as browser:
+    with httpx.Client(base_url=url, verify=verify, trust_env=False) as browser:
         browser.get("/admin/login/")
         fields = {"username": kept["username"], "password": kept["password"], "next": "/admin/"}
         fields["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
-        answer = browser.post("/admin/login/", data=fields, headers={"Origin": str(browser.base_url).rstrip("/")})
+        answer = browser.post("/admin/login/", data=fields, headers={"Origin": url})
 
     assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")
 
