@@ -15,6 +15,7 @@ from balancing.models import Replica, ReplicaState
 Work = tuple[str, str, str]
 """Digest, node, state: what a task is sent for."""
 LARGE = 2**31 - 1
+WORKING = (ReplicaState.PENDING, ReplicaState.CORRUPT, ReplicaState.COPYING)
 
 
 def in_state(*states: ReplicaState) -> RawSQL:
@@ -94,8 +95,7 @@ def is_free(now: datetime) -> Q:
 
 def waits(digest: str, node: str) -> bool:
     """Whether the file waits for its transfer to the node, and nobody is at it."""
-    working = (ReplicaState.PENDING, ReplicaState.CORRUPT, ReplicaState.COPYING)
-    conditions = {"digest": digest, "node_id": node, "state__in": working, "attempts__lt": conf.get().attempts}
+    conditions = {"digest": digest, "node_id": node, "state__in": WORKING, "attempts__lt": conf.get().attempts}
     return Replica.objects.filter(is_free(timezone.now()), **conditions).exists()
 
 

@@ -15,11 +15,10 @@ from django.utils import timezone
 
 from balancing import conf
 from balancing.models import Replica, ReplicaState
-from balancing.replication.queries import COPYING, DUE, parts
+from balancing.replication.queries import COPYING, DUE, WORKING, parts
 from balancing.replication.taking import Held
 
 LONGEST_ERROR = 300
-WORKING = (ReplicaState.PENDING, ReplicaState.CORRUPT, ReplicaState.COPYING)
 LIVE = (*WORKING, ReplicaState.VERIFIED, ReplicaState.FAILED)
 
 FREE: dict[str, Any] = {"lease": "", "lease_until": None}

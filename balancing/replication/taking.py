@@ -63,15 +63,14 @@ def take(digest: str, node: str) -> Held | str:
     return held
 
 
-def take_any(node: str) -> Held | str:
-    """Take a row that waits for its transfer to the node; or why not, as `take`."""
+def take_any(node: str) -> Held | None:
+    """Take a row that waits for its first transfer to the node; None where none does, or the node has no place."""
     now = timezone.now()
     for start in (token_hex(8), ""):
         held = _copy(node, now, ANY, [node, conf.get().attempts, _moment(now), start])
         if held is not None:
             return held
-    following = queries.next_waiting(node)  # a copy that was damaged, or the node has no place
-    return "idle" if following is None else take(following, node)
+    return None
 
 
 def take_tombstone(digest: str, node: str) -> Held | None:

@@ -40,7 +40,10 @@ def copy(digest: str, node: str) -> str:
 def copy_any(node: str) -> str:
     """Bring a file to the node that waits for it, and say what came of it, as `copy`; `idle` where none waits."""
     held = taking.take_any(node)
-    return held if isinstance(held, str) else _carry_out(held)
+    if held is not None:
+        return _carry_out(held)
+    following = queries.next_waiting(node)  # a copy that was damaged, or the node has no place
+    return "idle" if following is None else copy(following, node)
 
 
 def _carry_out(held: Held) -> str:

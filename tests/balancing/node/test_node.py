@@ -4,8 +4,8 @@ import http.client
 import io
 import os
 import random
+import select
 import socket
-import time
 from base64 import b64encode
 from hashlib import sha256
 
@@ -217,7 +217,7 @@ def test_sender_who_is_refused_may_end_his_sentence(node):
     with socket.create_connection(("127.0.0.1", node.port), timeout=20) as sock:
         unsigned = f"PUT {PATH} HTTP/1.1\r\nHost: node\r\nContent-Length: 20000000\r\n\r\n"
         sock.sendall(unsigned.encode())
-        time.sleep(0.3)  # the node has answered by now
+        assert select.select([sock], [], [], 20)[0]  # it has answered
         for _ in range(20):
             sock.sendall(bytes(1_000_000))
         assert sock.recv(12) == b"HTTP/1.1 401"
