@@ -5,6 +5,7 @@ A statement is made with sample values, which its later values replace; they are
 else in it. What it selects comes as the driver gives it, so no dates and no JSON.
 """  # noqa: D205 - one sentence
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -17,7 +18,7 @@ M = TypeVar("M", bound=Model)
 Make = Callable[..., QuerySet[Any, Any]]
 
 
-class _Prepared:
+class _Prepared(ABC):
     """SQL by database vendor, and which parameter is which value."""
 
     def __init__(self, make: Callable[..., Any], samples: Sequence[Any]) -> None:
@@ -38,8 +39,9 @@ class _Prepared:
             raise ValueError(f"Not every sample is a parameter of {sql}")
         return sql, places
 
+    @abstractmethod
     def _sql(self) -> tuple[str, Sequence[Any]]:
-        raise NotImplementedError
+        """The statement with the samples as its values."""
 
 
 class Select(_Prepared):
@@ -80,7 +82,7 @@ class Update(_Prepared):
 
 
 class Insert(Generic[M]):
-    """Inserts an object of a model without signals, and gives it its key."""
+    """As `objects.create` of a model, without signals."""
 
     def __init__(self, model: type[M]) -> None:
         meta: Any = model._meta  # noqa: SLF001 - Django documents _meta as public
@@ -89,8 +91,9 @@ class Insert(Generic[M]):
         self._fields = [field for field in meta.concrete_fields if field not in self._returning]
         self._by_vendor: dict[str, str] = {}
 
-    def __call__(self, new: M) -> M:
-        """The object."""
+    def __call__(self, **fields: Any) -> M:
+        """The new object."""
+        new = self._model(**fields)
         sql = self._by_vendor.get(connection.vendor) or self._compile(new)  # first: it saves dates of its own in `new`
         params = [field.get_db_prep_save(field.pre_save(new, add=True), connection) for field in self._fields]
         with connection.cursor() as cursor:

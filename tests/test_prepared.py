@@ -49,7 +49,7 @@ def test_insert_keeps_what_create_keeps(text):
     fields = {"actor_label": text, "action": "x", "target_type": "y", "target": text, "detail": {text: [1, None]}}
     insert = Insert(AuditEntry)
 
-    rows = [insert(AuditEntry(**fields)), insert(AuditEntry(ip="::1", **fields)), AuditEntry.objects.create(**fields)]
+    rows = [insert(**fields), insert(ip="::1", **fields), AuditEntry.objects.create(**fields)]
 
     there = [AuditEntry.objects.get(pk=row.pk) for row in rows]
     assert [(one.actor_label, one.target, one.detail, one.ip) for one in there] == [

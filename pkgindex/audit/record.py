@@ -24,13 +24,11 @@ SYSTEM = Actor(user_id=None, label="system")
 def record(actor: Actor, action: str, target_type: str, target: str, **detail: Any) -> None:
     """Write one row in the caller's transaction, so that an act and its record stand or fall together."""
     _add(
-        AuditEntry(
-            actor_id=actor.user_id,
-            actor_label=actor.label[:200],
-            ip=actor.ip,
-            action=action,
-            target_type=target_type,
-            target=target[:400],
-            detail=detail,
-        )
+        actor_id=actor.user_id,
+        actor_label=actor.label[:200],
+        ip=actor.ip,
+        action=action,
+        target_type=target_type,
+        target=target[:400],
+        detail=detail,
     )

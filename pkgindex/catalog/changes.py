@@ -8,6 +8,7 @@ writers never meet half-way. Nothing slow belongs inside: hashing, archive check
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import transaction
 
@@ -39,18 +40,7 @@ class Change:
     def note(self, action: str, project: Project, *, version: str = "", filename: str = "", reason: str = "") -> int:
         """Give the change its serial, journal it and audit it; returns the serial."""
         self.serial += 1
-        _journal(
-            JournalEntry(
-                serial=self.serial,
-                index_id=self.index_id,
-                project_name=project.name,
-                normalized_name=project.normalized_name,
-                version=version,
-                filename=filename,
-                action=action,
-                actor_label=self.actor.label[:200],
-            )
-        )
+        _journal(**self._entry(self.serial, project, action=action, version=version, filename=filename))
         target = "/".join(part for part in (self.index_slug, project.normalized_name, filename or version) if part)
         kind = "file" if filename else "release" if version else "project"
         record(self.actor, action, kind, target, serial=self.serial, **({"reason": reason} if reason else {}))
@@ -71,18 +61,20 @@ class Change:
             project.last_serial = self.serial
         saved = Project.objects.bulk_create(projects)
         JournalEntry.objects.bulk_create(
-            JournalEntry(
-                serial=project.last_serial,
-                index_id=self.index_id,
-                project_name=project.name,
-                normalized_name=project.normalized_name,
-                action="create project",
-                actor_label=self.actor.label[:200],
-            )
-            for project in saved
+            JournalEntry(**self._entry(project.last_serial, project, action="create project")) for project in saved
         )
         self._created += [project.normalized_name for project in saved]
         record(self.actor, "create projects", "index", self.index_slug, serial=self.serial, projects=len(saved))
+
+    def _entry(self, serial: int, project: Project, **more: str) -> dict[str, Any]:
+        return {
+            "serial": serial,
+            "index_id": self.index_id,
+            "project_name": project.name,
+            "normalized_name": project.normalized_name,
+            "actor_label": self.actor.label[:200],
+            **more,
+        }
 
     def finish(self) -> None:
         """Called by `changing` alone, as the last thing before the commit."""

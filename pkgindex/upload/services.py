@@ -232,15 +232,13 @@ def _create_project(
 
 def _create_release(project: Project, distribution: Distribution) -> Release:
     return _add_release(
-        Release(
-            project=project,
-            version=distribution.version,
-            canonical_version=distribution.release_key,
-            summary=distribution.summary,
-            requires_python=distribution.requires_python,
-            metadata=distribution.core,
-            description=distribution.description,
-        )
+        project=project,
+        version=distribution.version,
+        canonical_version=distribution.release_key,
+        summary=distribution.summary,
+        requires_python=distribution.requires_python,
+        metadata=distribution.core,
+        description=distribution.description,
     )
 
 
@@ -249,19 +247,17 @@ def _create_file(
 ) -> None:
     described = distribution.metadata_file
     _add_file(
-        File(
-            index_id=index.id,
-            release=release,
-            filename=distribution.filename,
-            packagetype=distribution.packagetype,
-            python_version=distribution.python_version,
-            requires_python=distribution.requires_python,
-            blob_id=spooled.sha256,
-            metadata_blob_id=None if described is None else hashlib.sha256(described).hexdigest(),
-            size=spooled.size,
-            md5=spooled.md5,
-            blake2b=spooled.blake2b,
-            uploaded_at=timezone.now(),
-            uploaded_by_id=actor.user_id,
-        )
+        index_id=index.id,
+        release=release,
+        filename=distribution.filename,
+        packagetype=distribution.packagetype,
+        python_version=distribution.python_version,
+        requires_python=distribution.requires_python,
+        blob_id=spooled.sha256,
+        metadata_blob_id=None if described is None else hashlib.sha256(described).hexdigest(),
+        size=spooled.size,
+        md5=spooled.md5,
+        blake2b=spooled.blake2b,
+        uploaded_at=timezone.now(),
+        uploaded_by_id=actor.user_id,
     )
