@@ -27,20 +27,21 @@ from pkgindex import metrics
 from pkgindex.accounts.identity import sender_at_hand
 from pkgindex.accounts.roles import Action, Verdict, Visibility, decide
 from pkgindex.catalog.indexes import index_at_hand
+from pkgindex.catalog.names import is_normalized
 from pkgindex.clientip import resolve
 from pkgindex.errors import ServiceError
-from pkgindex.reading import LONGEST_NAME, page_fields
+from pkgindex.reading import page_fields
 from pkgindex.simple import pagecache
 from pkgindex.simple.lru import Ready
-from pkgindex.simple.negotiate import OFFERS, Encoding, choose_encoding, choose_type
+from pkgindex.simple.negotiate import OFFERS, Encoding, choose_encoding, choose_type, full_type
 from pkgindex.simple.pagecache import PageKey
-from pkgindex.simple.serialize import Format
+from pkgindex.simple.urls import INDEX
 from pkgindex.throttles import HELD, as_caller, beside_of
 from throttling import delays, headers, plans, take
 from throttling.decision import Decision
 from throttling.subjects import Caller
 
-PATH = re.compile(r"\A/(?:i/(?P<slug>[-a-zA-Z0-9_]{1,50})/)?simple/(?:(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)/)?\Z")
+PATH = re.compile(rf"\A/{INDEX}?simple/(?:(?P<name>[^/]+)/)?\Z")
 UNUSUAL = ("HTTP_COOKIE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_X_FORWARDED_HOST", "SCRIPT_URL")
 LONGEST_FIELD = 400  # bytes of an Accept field whose meaning is remembered
 SCOPE = "index"
@@ -105,10 +106,10 @@ def _asked(environ: Environ) -> Asked | None:
     name = place["name"] or ""
     index, who = index_at_hand(place["slug"] or ""), sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""))
     wanted = _wanted(environ.get("HTTP_ACCEPT"), environ.get("HTTP_ACCEPT_ENCODING"))
-    if index is None or who is None or wanted is None:
+    if index is None or who is None or wanted is None or not is_normalized(name):
         return None
     where = index.project_place(name) if name else index.place
-    if len(name) > LONGEST_NAME or decide(who, Action.READ, where) is not Verdict.ALLOW:
+    if decide(who, Action.READ, where) is not Verdict.ALLOW:
         return None
     page = PageKey(index.id, name, OFFERS[wanted[0]])
     ready = pagecache.at_hand(page, wanted[1])
@@ -184,8 +185,7 @@ def _fixed(visibility: Visibility, scheme: str, body: tuple[str, Encoding] | Non
     del response["Content-Type"]
     if body is not None:
         content_type, encoding = body
-        is_html = OFFERS[content_type] is Format.HTML
-        response["Content-Type"] = f"{content_type}; charset=utf-8" if is_html else content_type
+        response["Content-Type"] = full_type(content_type)
         if encoding is not Encoding.IDENTITY:
             response["Content-Encoding"] = encoding.value
     for name, value in page_fields(visibility, "Accept", "Accept-Encoding").items():

@@ -67,6 +67,11 @@ def choose_type(accept: str | None, wanted: str | None = None) -> str:
     return left[0]
 
 
+def full_type(content_type: str) -> str:
+    """One of OFFERS as the Content-Type field says it."""
+    return f"{content_type}; charset=utf-8" if OFFERS[content_type] is Format.HTML else content_type
+
+
 def choose_encoding(accept: str | None) -> Encoding:
     """The content coding to answer with: the best of zstd, gzip and none that the client accepts.
 

@@ -20,9 +20,8 @@ from pkgindex.reading import (
 )
 from pkgindex.sending import Window, WindowResponse
 from pkgindex.simple.lru import Ready
-from pkgindex.simple.negotiate import OFFERS, TEXT_HTML, Encoding, choose_encoding, choose_type
+from pkgindex.simple.negotiate import OFFERS, TEXT_HTML, Encoding, choose_encoding, choose_type, full_type
 from pkgindex.simple.pagecache import PageKey, fetch, forget
-from pkgindex.simple.serialize import Format
 from pkgindex.throttles import admit_page
 
 MOST_TRIES = 3
@@ -65,15 +64,14 @@ def listing(request: HttpRequest, name: str, slug: str = "") -> HttpResponseBase
 
 def _page(request: HttpRequest, index: IndexView, name: str, content_type: str) -> HttpResponseBase:
     encoding = choose_encoding(request.META.get("HTTP_ACCEPT_ENCODING"))
-    form = OFFERS[content_type]
-    page = PageKey(index.id, name, form, get_script_prefix())
+    page = PageKey(index.id, name, OFFERS[content_type], get_script_prefix())
     beside = admit_page(request, page.version_key)
     for _ in range(MOST_TRIES):
         ready = fetch(page, encoding, beside)
         if ready is None:
             raise NotFound(f"There is no project '{name}' here." if name else "There is no such index.")
         try:
-            response = precondition(request, ready.etag) or _body(request, ready, form, content_type, encoding)
+            response = precondition(request, ready.etag) or _body(request, ready, full_type(content_type), encoding)
         except FileNotFoundError:  # a newer page has taken its place since
             forget(page, encoding)
             beside = None
@@ -82,19 +80,16 @@ def _page(request: HttpRequest, index: IndexView, name: str, content_type: str) 
     raise Unsettled("This page changes faster than it can be sent; ask again.")
 
 
-def _body(
-    request: HttpRequest, ready: Ready, form: Format, content_type: str, encoding: Encoding
-) -> HttpResponse | WindowResponse:
-    full_type = f"{content_type}; charset=utf-8" if form is Format.HTML else content_type
+def _body(request: HttpRequest, ready: Ready, content_type: str, encoding: Encoding) -> HttpResponse | WindowResponse:
     response: HttpResponse | WindowResponse
     if ready.path is None:
-        response = with_body(request, ready.body, full_type)
+        response = with_body(request, ready.body, content_type)
     elif request.method == "HEAD":
-        response = HttpResponse(content_type=full_type)
+        response = HttpResponse(content_type=content_type)
         response["Content-Length"] = str(ready.size)
     else:
         window = Window(io.FileIO(ready.path), 0, ready.size)  # raises FileNotFoundError where it is not there any more
-        response = WindowResponse(window, content_type=full_type)
+        response = WindowResponse(window, content_type=content_type)
         response["Content-Length"] = str(ready.size)
     response["ETag"] = ready.etag
     if encoding is not Encoding.IDENTITY:
