@@ -30,6 +30,7 @@ _same = Select(
         .order_by()
         .values_list(*FILE_COLUMNS)
         .union(File.objects.filter(blob_id=sha256).order_by().values_list(*FILE_COLUMNS), all=True)
+        .order_by()  # else Django 6.1 orders both by the model's default
     ),
     INDEX,
     NAME,
