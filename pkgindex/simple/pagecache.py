@@ -4,10 +4,10 @@ Layout in Redis (a documented contract: another front end may read it). Which ve
 `page:v:…`, see `pkgindex.catalog.versions`. The bytes of a page of at most LARGE bytes stand in one hash for each page
 and serialisation; those of a larger one in files, see `pkgindex.simple.files`. The hash is
 
-    page:b:<index id>:<normalised name>:<json|html>[:<prefix>]
+    page:b:<revision>:<index id>:<normalised name>:<json|html>[:<prefix>]
 
-where the empty name is the list of projects and `prefix` is the path that the application is mounted under, left out
-where that is `/`. Fields:
+where `revision` is that of `pkgindex.simple.serialize`, the empty name is the list of projects and `prefix` is the path
+that the application is mounted under, left out where that is `/`. Fields:
 
     version    the page version that the bytes were built for, decimal; the content is at least that new
     serial     what X-PyPI-Last-Serial says, decimal
@@ -48,7 +48,7 @@ from pkgindex.simple import files, shelves, source
 from pkgindex.simple.blocks import Beat
 from pkgindex.simple.lru import Flights, PageLru, Ready
 from pkgindex.simple.negotiate import Encoding
-from pkgindex.simple.serialize import Format
+from pkgindex.simple.serialize import REVISION, Format
 from throttling.lines import Beside
 
 LOCAL_BYTES = 24 << 20  # a worker stays below 150 MB with a million files
@@ -91,7 +91,7 @@ class PageKey:
     def bytes_key(self) -> str:
         """The hash that holds the bytes."""
         end = "" if self.prefix == "/" else f":{self.prefix}"
-        return f"page:b:{self.index_id}:{self.name}:{self.format.value}{end}"
+        return f"page:b:{REVISION}:{self.index_id}:{self.name}:{self.format.value}{end}"
 
     @property
     def version_key(self) -> str:

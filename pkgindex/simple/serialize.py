@@ -18,6 +18,7 @@ from pkgindex.catalog.paths import file_path
 from pkgindex.simple.pages import ListedProject, PageFile, Top
 
 API_VERSION = "1.4"
+REVISION = 2  # of these bytes: one more with every change to them, so that pages which were kept before are built anew
 LINK = re.compile(r'<a href="([^"]*)/">(.*)</a><br>')
 
 
@@ -89,7 +90,8 @@ def projects_in(lines: bytes, form: Format) -> list[ListedProject]:
 def _json_file(file: PageFile, prefix: str) -> str:
     """One file as JSON text: written out, since 40,000 dictionaries would cost half of a page's second.
 
-    Digests, numbers and times need no escaping; `_text` escapes everything else.
+    Digests, numbers and times need no escaping; `_text` escapes everything else. PEP 714's key and the spelling that
+    the public index has always sent; never PEP 658's `dist-info-metadata`: pip 22.3 to 23.0 stops at it, a TypeError.
     """
     metadata = f'{{"sha256":"{file.metadata_sha256}"}}' if file.metadata_sha256 else "false"
     yanked = (_text(file.yanked_reason) if file.yanked_reason else "true") if file.yanked else "false"
@@ -102,8 +104,6 @@ def _json_file(file: PageFile, prefix: str) -> str:
         f',"upload-time":"{utc_text(file.uploaded_at)}"'
         f',"yanked":{yanked}'
         f',"core-metadata":{metadata}'
-        # The two older spellings: the standard's, and the one that the public index has always sent.
-        f',"dist-info-metadata":{metadata}'
         f',"data-dist-info-metadata":{metadata}}}'
     )
 

@@ -25,18 +25,20 @@ def server(tmp_path_factory) -> Iterator[LiveServer]:
 def run(tmp_path) -> Run:
     """Run a client's program to its end with HOME, caches and configuration of its own; asserts success.
 
-    `run("twine", "upload", …)` uses the environment of that name; `fails=True` asserts a failure instead.
+    `run("twine", "upload", …)` uses the environment of that name, or of the name `place`.
+    `fails=True` asserts a failure instead.
     """
 
     def call(
         program: str,
         *arguments: str,
         needs: tuple[str, ...] = (),
+        place: str = "",
         cwd: Path | None = None,
         fails: bool = False,
         **variables: str,
     ) -> "subprocess.CompletedProcess[str]":
-        bin_directory = client_environment(program, *needs)
+        bin_directory = client_environment(place or program, *needs)
         home = tmp_path / "home"
         home.mkdir(exist_ok=True)
         variables = {

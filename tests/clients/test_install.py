@@ -1,5 +1,7 @@
 """Every installing client, with this index as its only one."""
 
+import sys
+
 import httpx
 import pytest
 
@@ -37,6 +39,21 @@ def installed(run, target) -> set[str]:
 def test_pip_installs_with_dependencies(url, run, tmp_path):
     """pip resolves through `.metadata`, respects requires-python and checks hashes."""
     run("pip", "install", "--index-url", url, "--target", str(tmp_path / "t"), "the-app")
+
+    assert installed(run, tmp_path / "t") == {"the_app-1.0", "the_library-2.0"}
+
+
+PIPS = ["23.1.2", "24.0", "24.2"]
+if sys.version_info < (3, 12):  # which these do not run on
+    PIPS += ["21.3.1", "22.0.2", "22.3.1", "23.0.1"]
+
+
+@pytest.mark.parametrize("version", PIPS)
+def test_pip_of_every_age_installs(url, run, tmp_path, version):
+    """The pip of Ubuntu 22.04, of Debian 12, of Python's own installers: people do not upgrade it first."""
+    needs = (f"pip=={version}",)
+    arguments = ["install", "--no-cache-dir", "--index-url", url, "--target", str(tmp_path / "t"), "the-app"]
+    run("pip", *arguments, needs=needs, place=f"pip-{version}")
 
     assert installed(run, tmp_path / "t") == {"the_app-1.0", "the_library-2.0"}
 

@@ -6,7 +6,6 @@ import shutil
 import signal
 import ssl
 import subprocess
-import sys
 
 import httpx
 import pytest
@@ -16,7 +15,7 @@ from pkgindex.quickstart.credentials import CREDENTIALS_FILE
 from pkgindex.quickstart.front import Front, _secure
 from pkgindex.quickstart.private import CERTIFICATE
 from tests.quickstart.service import Service, clean_environment, run_up
-from tests.support.clients import find_uv
+from tests.support.clients import client_environment
 from tests.support.distributions import form, wheel
 
 for program in ("nginx", "openssl", "curl"):
@@ -93,19 +92,22 @@ def test_http2_where_there_is_tls(service, url, page, secret):
         assert said == "2 200"
 
 
-INSTALLERS = {"uv": (find_uv() or "uv", "pip"), "pip": (sys.executable, "-m", "pip", "--isolated")}
+INSTALLERS = {"uv": ("uv", "pip"), "pip": ("pip", "--isolated")}
 
 
+@pytest.mark.clients
 @pytest.mark.parametrize("installer", INSTALLERS)
 def test_installers_believe_the_certificate(service, url, page, secret, tmp_path, installer):
     """With the variables that the welcome names, and nothing else."""
+    program, *first = INSTALLERS[installer]
     certificate = service.directory / CERTIFICATE
     told = {"SSL_CERT_FILE": str(certificate), "REQUESTS_CA_BUNDLE": str(certificate)} if certificate.exists() else {}
     index = url.replace("://", f"://__token__:{secret}@") + "/simple/"
-    command = [*INSTALLERS[installer], "install", "--no-cache-dir", "--target", str(tmp_path), "--index-url", index]
+    command = [str(client_environment(program) / program), *first, "install", "--no-cache-dir", "--index-url", index]
     environment = clean_environment(UV_NO_CONFIG="1", **told)
 
-    done = subprocess.run([*command, page["name"]], capture_output=True, timeout=60, env=environment, check=False)
+    target = ["--target", str(tmp_path), page["name"]]
+    done = subprocess.run([*command, *target], capture_output=True, timeout=60, env=environment, check=False)
 
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("acme-*.dist-info"))

@@ -17,7 +17,7 @@ from pkgindex.simple.lru import Ready
 from pkgindex.simple.negotiate import Encoding
 from pkgindex.simple.pagecache import PageKey, fetch
 from pkgindex.simple.pages import ListedProject, PageFile
-from pkgindex.simple.serialize import Format
+from pkgindex.simple.serialize import REVISION, Format
 from tests.simple.whole import DetailPage, RootPage, in_order, serialize
 from tests.support.catalogue import add_wheel
 
@@ -228,8 +228,8 @@ def test_pages_made_longest_ago_go_first(public):
 
     files.trim(most=sum(path.stat().st_size for path in ready.path.parent.glob(f"{ready.path.name[:32]}.*")))
 
-    assert files.look(f"page:b:{public.pk}:acme:json", Encoding.GZIP) is None
-    assert files.look(f"page:b:{public.pk}:beta:json", Encoding.GZIP) is not None
+    assert files.look(f"page:b:{REVISION}:{public.pk}:acme:json", Encoding.GZIP) is None
+    assert files.look(f"page:b:{REVISION}:{public.pk}:beta:json", Encoding.GZIP) is not None
     pagecache.local.clear_local()
     assert content(fetch(PageKey(public.pk, "acme", Format.JSON), Encoding.IDENTITY))
 

@@ -17,7 +17,7 @@ from pkgindex.catalog.models import File, Index, Project, Release
 from pkgindex.simple import files
 from pkgindex.simple.negotiate import Encoding
 from pkgindex.simple.pagecache import PageKey, fetch
-from pkgindex.simple.serialize import Format
+from pkgindex.simple.serialize import REVISION, Format
 from tests.support.catalogue import add_wheel
 from tests.support.live import LiveServer
 
@@ -88,7 +88,7 @@ def test_list_of_projects_needs_no_more_memory_for_more_names():
         with changing(index.pk, index.slug, SYSTEM) as change:
             names = [f"acme-{number:06}" for number in range(first, last)]
             change.create_many([Project(index=index, name=name, normalized_name=name) for name in names])
-        files.drop(f"page:b:{index.pk}::html")
+        files.drop(f"page:b:{REVISION}:{index.pk}::html")
         del names
         tracemalloc.start()
         ready = fetch(PageKey(index.pk, "", Format.HTML), Encoding.GZIP)

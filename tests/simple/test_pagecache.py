@@ -16,7 +16,7 @@ from pkgindex.catalog.models import Index, Project
 from pkgindex.simple import pagecache
 from pkgindex.simple.negotiate import Encoding
 from pkgindex.simple.pagecache import PageKey, fetch
-from pkgindex.simple.serialize import Format
+from pkgindex.simple.serialize import REVISION, Format
 from pkgindex.simple.shelves.base import KEEP_SECONDS
 from tests.support.catalogue import add_wheel
 
@@ -115,12 +115,12 @@ def test_layout_in_redis_is_the_documented_one(client, public):
         body = client.get("/simple/acme/", HTTP_ACCEPT=HEADERS["HTTP_ACCEPT"]).content
     redis = get_redis_connection("default")
 
-    assert redis.keys("page:b:*") == [f"page:b:{public.pk}:acme:json".encode()]
-    fields = redis.hgetall(f"page:b:{public.pk}:acme:json")
+    assert redis.keys("page:b:*") == [f"page:b:{REVISION}:{public.pk}:acme:json".encode()]
+    fields = redis.hgetall(f"page:b:{REVISION}:{public.pk}:acme:json")
     assert set(fields) == {b"version", b"serial", b"etag", b"identity", b"gzip", b"zstd"}
     assert fields[b"version"] == redis.get(versions.key(public.pk, "acme"))
     assert fields[b"identity"] == body
-    assert 0 < redis.ttl(f"page:b:{public.pk}:acme:json") <= KEEP_SECONDS
+    assert 0 < redis.ttl(f"page:b:{REVISION}:{public.pk}:acme:json") <= KEEP_SECONDS
     assert redis.keys("page:l:*") == []
 
 

@@ -81,7 +81,6 @@ def test_json_of_a_project_is_exact():
                 "upload-time": "2026-03-04T05:06:07.000089Z",
                 "yanked": False,
                 "core-metadata": {"sha256": "f" * 64},
-                "dist-info-metadata": {"sha256": "f" * 64},
                 "data-dist-info-metadata": {"sha256": "f" * 64},
             }
         ],
