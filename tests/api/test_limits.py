@@ -181,7 +181,7 @@ FILTERS = [
     ("assignments/?plan__name=team", 2),
     ("assignments/?subject=users", 1),
     ("exemptions/?subject=net:10.0.0.0/8", 1),
-    ("bans/?subject=user:5", 1),
+    ("bans/?subject=user:900005", 1),
     ("bans/?automatic=true", 1),
     ("changes/?action=add", 6),
     ("changes/?actor=test&search=assignment", 2),
@@ -191,11 +191,11 @@ FILTERS = [
 @pytest.mark.parametrize(("query", "count"), FILTERS)
 def test_filters(call, team, query, count):
     """Each filter of each list."""
-    for subject in ("users", "user:5"):
+    for subject in ("users", "user:900005"):
         services.save(Assignment(plan=team, subject=subject), actor="test")
     services.save(Exemption(subject="net:10.0.0.0/8"), actor="test")
-    services.save(Ban(subject="user:5", reason="x", until=timezone.now() + timedelta(hours=1)), actor="test")
-    services.record_ban("user:6", "y", 60)
+    services.save(Ban(subject="user:900005", reason="x", until=timezone.now() + timedelta(hours=1)), actor="test")
+    services.record_ban("user:900006", "y", 60)
 
     assert call("GET", f"limits/{query}").json()["count"] == count
 
