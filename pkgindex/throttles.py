@@ -34,7 +34,7 @@ COSTS_NOTHING = frozenset({304, 401})
 BY_THE_DOOR = frozenset({"index", "download", "upload"})  # these ask when they know what to ask
 ASKED_LATE = frozenset({"index", "download"})  # and where they did not come to that, they are asked for in the end
 PENDING, CHARGED_BYTES = "limits_pending", "limits_charged_bytes"
-HELD = "pkgindex.limits_held"  # in the environment of WSGI: the decision about a page that was made before Django
+HELD = "pkgindex.limits_held"  # in the environment of WSGI: the decision that the short way made before Django
 
 View = Callable[[HttpRequest], HttpResponseBase]
 
@@ -103,11 +103,7 @@ def admit_page(request: HttpRequest, key: str) -> Beside | None:
     sender = request.__dict__.pop(PENDING, None)
     if sender is None:
         return None
-    decision: Decision | None = request.META.pop(HELD, None)
-    if decision is not None:
-        onrequest.decisions(request).append(decision)
-    else:
-        decision = onrequest.decide(request, sender, "index", take.ONE_REQUEST, beside=beside_of(key))
+    decision = _held(request) or onrequest.decide(request, sender, "index", take.ONE_REQUEST, beside=beside_of(key))
     if not decision.allowed:
         raise _refused(request, decision)
     return decision.answer.beside
@@ -123,7 +119,12 @@ def admit_download(request: HttpRequest, size: int) -> Decision:
     request.__dict__[CHARGED_BYTES] = size
     # One decision for the request, its bytes and its lease; where the middleware has asked already, for the rest of it.
     requests = int(request.__dict__.pop(PENDING, None) is not None)
-    return admit(request, "download", Costs(requests=requests, size=size, lease=leases.new()))
+    decision = _held(request)
+    if decision is None:
+        return admit(request, "download", Costs(requests=requests, size=size, lease=leases.new()))
+    if not decision.allowed:
+        raise _refused(request, decision)
+    return decision
 
 
 def paced(request: HttpRequest, response: HttpResponseBase, decision: Decision, size: int) -> HttpResponseBase:
@@ -200,6 +201,7 @@ class Limits:
         response = _after_sign_in(request, self._get_response(request))
         if response.status_code in COSTS_NOTHING:
             request.__dict__.pop(PENDING, None)
+            _held(request)
             give_back(request)
         elif request.__dict__.pop(PENDING, None) is not None and scope in ASKED_LATE:
             # What has no page, such as a redirect, was answered without asking; it is counted all the same.
@@ -212,8 +214,16 @@ def _costs_nothing_but_guesses(request: HttpRequest) -> bool:
     return request.path_info in {USAGE, METRICS} and "HTTP_AUTHORIZATION" in request.META
 
 
+def _held(request: HttpRequest) -> Decision | None:
+    """What the short way decided about this request, from now on as one of its decisions."""
+    decision: Decision | None = request.META.pop(HELD, None)
+    if decision is not None:
+        onrequest.decisions(request).append(decision)
+    return decision
+
+
 def _decide(request: HttpRequest, sender: Caller, scope: str) -> HttpResponse | None:
-    decision = onrequest.decide(request, sender, scope, take.ONE_REQUEST)
+    decision = _held(request) or onrequest.decide(request, sender, scope, take.ONE_REQUEST)
     if decision.allowed:
         return None
     return responses.refusal(decision, request.method or "GET", most=LONGEST_WAIT)

@@ -30,6 +30,6 @@ def _guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Ite
     return _django(environ, start_response)
 
 
-from pkgindex.simple.hits import Hits  # noqa: E402 - needs Django set up
+from pkgindex.hits import Hits  # noqa: E402 - needs Django set up
 
 application = Hits(_guarded)

@@ -60,7 +60,17 @@ Way = Callable[[HttpRequest, Asset], HttpResponseBase]
 
 def own(request: HttpRequest, asset: Asset) -> HttpResponseBase:
     """From here: by nginx where it can. Metadata by ourselves: a part of it must not cost nginx a second request."""
-    return accel(request, asset) if _accel_prefix() and not asset.is_metadata else direct(request, asset)
+    return accel(request, asset) if goes_by_accel(own, asset) else direct(request, asset)
+
+
+def goes_by_accel(way: Way, asset: Asset) -> bool:
+    """Whether `way` leaves these bytes to nginx."""
+    return way is own and bool(_accel_prefix()) and not asset.is_metadata
+
+
+def accel_path(asset: Asset) -> str:
+    """Where nginx finds the bytes."""
+    return _accel_prefix().rstrip("/") + "/" + store.blob_name(asset.sha256)
 
 
 def _accel_prefix() -> str:
@@ -70,7 +80,7 @@ def _accel_prefix() -> str:
 def accel(_request: HttpRequest, asset: Asset) -> HttpResponse:
     """Tell nginx which file to send."""
     response = HttpResponse(content_type=CONTENT_TYPE)
-    response["X-Accel-Redirect"] = _accel_prefix().rstrip("/") + "/" + store.blob_name(asset.sha256)
+    response["X-Accel-Redirect"] = accel_path(asset)
     return response
 
 

@@ -71,6 +71,11 @@ def readable_file(who: Who, sha256: str, filename: str) -> Candidate:
     raise _refusal(who, fresh, filename)
 
 
+def file_at_hand(who: Who, sha256: str, filename: str) -> Candidate | None:
+    """The file as `who` may read it, where this process knows without asking anybody; None for all else."""
+    return _allowed(who, _files.at_hand(f"{sha256}:{filename}") or ())
+
+
 def _load(sha256: str, filename: str) -> Candidates:
     rows = File.objects.filter(blob_id=sha256, filename=filename).values_list(
         "index_id",

@@ -14,8 +14,10 @@ from pkgindex.errors import NotFound, ServiceError
 from pkgindex.reading import FILE_POLICY, cache_scope, precondition, read_only
 from pkgindex.throttles import admit_download, give_back, paced
 
-SHAPE = re.compile(r"\A([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{60})/([^/\x00-\x1f\x7f]{1,300}?)(\.metadata)?\Z")
+PREFIX = "/packages/"
+SHAPE = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{60})/([^/\x00-\x1f\x7f]{1,300}?)(\.metadata)?\Z")
 YEAR = 31_536_000  # seconds
+SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": FILE_POLICY}
 
 
 @read_only
@@ -26,9 +28,11 @@ def download(request: HttpRequest, path: str) -> HttpResponseBase:
         raise NotFound("This is not the path of a file.")
     sha256, filename = shape[1] + shape[2] + shape[3], shape[4]
     file = readable_file(caller(request), sha256, filename)
-    asset = _metadata(file, filename) if shape[5] else Asset(sha256, file.size, file.modified)
+    asset = asset_of(file, sha256, is_metadata=bool(shape[5]))
+    if asset is None:
+        raise NotFound(f"There is no metadata file for '{filename}'.")
     response = precondition(request, asset.etag, asset.modified) or _deliver(request, asset, file)
-    return _permanent(response, file, asset)
+    return _described(response, file, asset)
 
 
 def _deliver(request: HttpRequest, asset: Asset, file: Candidate) -> HttpResponseBase:
@@ -44,25 +48,30 @@ def _deliver(request: HttpRequest, asset: Asset, file: Candidate) -> HttpRespons
     return paced(request, response, decision, asset.size)
 
 
-def _metadata(file: Candidate, filename: str) -> Asset:
+def asset_of(file: Candidate, sha256: str, *, is_metadata: bool) -> Asset | None:
+    """The bytes that are asked for; None for metadata where there is none."""
+    if not is_metadata:
+        return Asset(sha256, file.size, file.modified)
     if file.metadata_sha256 is None or file.metadata_size is None:
-        raise NotFound(f"There is no metadata file for '{filename}'.")
+        return None
     return Asset(file.metadata_sha256, file.metadata_size, file.modified, is_metadata=True)
 
 
-def _permanent(response: HttpResponseBase, file: Candidate, asset: Asset) -> HttpResponseBase:
+def permanent(visibility: Visibility) -> dict[str, str]:
+    """What every answer says that has the bytes at an address, which are always the same."""
+    cacheable = {"Cache-Control": f"{cache_scope(visibility)}, max-age={YEAR}, immutable"}
+    vary = {} if visibility is Visibility.PUBLIC else {"Vary": "Authorization, Cookie"}
+    return SAFE | cacheable | vary
+
+
+def _described(response: HttpResponseBase, file: Candidate, asset: Asset) -> HttpResponseBase:
     """Add what holds for the bytes at this address, except to a refusal."""
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = FILE_POLICY
-    if response.status_code >= 400:
-        return response
+    fields = SAFE
     if response.status_code == 302:
         # The node is chosen each time; what a client keeps it keeps under the node's own URL.
-        response["Cache-Control"] = "no-store"
-        return response
-    response["Cache-Control"] = f"{cache_scope(file.visibility)}, max-age={YEAR}, immutable"
-    response["ETag"] = asset.etag
-    response["Last-Modified"] = asset.last_modified
-    if file.visibility is not Visibility.PUBLIC:
-        response["Vary"] = "Authorization, Cookie"
+        fields = SAFE | {"Cache-Control": "no-store"}
+    elif response.status_code < 400:
+        fields = permanent(file.visibility) | {"ETag": asset.etag, "Last-Modified": asset.last_modified}
+    for name, value in fields.items():
+        response[name] = value
     return response

@@ -5,7 +5,6 @@ import re
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
-from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from pkgindex.accounts import services as accounts
@@ -13,35 +12,20 @@ from pkgindex.accounts.models import Token, User
 from pkgindex.audit.record import SYSTEM
 from pkgindex.catalog.indexes import forget_index
 from pkgindex.catalog.models import Index
-from pkgindex.simple import hits, pagecache
-from pkgindex.simple.hits import Hits
+from pkgindex.hits import Hits
+from pkgindex.simple import files, hits, pagecache
+from pkgindex.simple.pagecache import PageKey
+from pkgindex.simple.serialize import Format
 from tests.support.catalogue import add_wheel
+from tests.support.gateway import ask, environ_of, left_after, nobody
 from throttling import services
 from throttling.models import Assignment, Limit, Plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
+PAGE = "/simple/acme/"
 JSON = "application/vnd.pypi.simple.v1+json"
 UV = f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 PIP = f"{JSON}, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
-
-
-def environ_of(path: str = "/simple/acme/", **more: str) -> dict[str, object]:
-    return RequestFactory()._base_environ(PATH_INFO=path) | {"HTTP_HOST": "testserver"} | more
-
-
-def ask(application, environ) -> tuple[str, dict[str, str], bytes]:
-    """Status, header fields and body; what remains of limits is left out, since asking changes it."""
-    seen: list[object] = []
-    answer = application(environ, lambda status, fields, *_: seen.extend((status, fields)))
-    body = b"".join(answer)
-    if hasattr(answer, "close"):
-        answer.close()
-    fields = {name.lower(): re.sub(r";[rt]=\d+", "", value) for name, value in seen[1]}
-    return seen[0], fields, body
-
-
-def nobody(*_):
-    raise AssertionError("Django was asked")
 
 
 @pytest.fixture
@@ -109,8 +93,8 @@ def test_same_answer_as_django(django, public, request, request_, path, limits):
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_same_304_as_django(django, public, limited, form, method):
     """However the client writes that it has the page; RFC 9110 section 13.1.2."""
-    etag = ask(django, environ_of())[1]["etag"]
-    environ = environ_of(HTTP_IF_NONE_MATCH=form.format(etag), REQUEST_METHOD=method)
+    etag = ask(django, environ_of(PAGE))[1]["etag"]
+    environ = environ_of(PAGE, HTTP_IF_NONE_MATCH=form.format(etag), REQUEST_METHOD=method)
     there = ask(django, dict(environ))
     # Django's middleware says 0; it would have to be the page's length, RFC 9110 section 8.6, and may be left out.
     there[1].pop("content-length")
@@ -122,7 +106,7 @@ def test_same_304_as_django(django, public, limited, form, method):
 def test_private_index_by_token(django, index, token):
     """With a token that the process knows; a stranger to the short way is Django's, who says why."""
     add_wheel(index)
-    environ = environ_of(HTTP_AUTHORIZATION=token)
+    environ = environ_of(PAGE, HTTP_AUTHORIZATION=token)
     there = ask(django, dict(environ))
 
     assert ask(Hits(nobody), dict(environ)) == there
@@ -155,8 +139,8 @@ def test_unusual_requests_are_djangos(django, public, limited, request_, setting
     """The short way gives way, and what Django says is what is answered."""
     settings.ALLOWED_HOSTS = ["testserver"]
     User.objects.create_user("reader", password="reader-password")
-    ask(django, environ_of())
-    environ = environ_of() | UNUSUAL[request_]
+    ask(django, environ_of(PAGE))
+    environ = environ_of(PAGE) | UNUSUAL[request_]
     asked = []
 
     def watched(environ, start):
@@ -171,7 +155,7 @@ def test_unusual_requests_are_djangos(django, public, limited, request_, setting
 
 def test_changed_page_is_built_and_charged_once(django, public, limited):
     """A page that this process has in an older state is never sent, and its request is one request."""
-    ask(django, environ_of(HTTP_ACCEPT=JSON))
+    ask(django, environ_of(PAGE, HTTP_ACCEPT=JSON))
     seen = []
 
     def start(_status, fields, *_):
@@ -179,25 +163,25 @@ def test_changed_page_is_built_and_charged_once(django, public, limited):
 
     for version in ("2.0", "3.0"):
         add_wheel(public, version=version)
-        assert version.encode() in b"".join(Hits(django)(environ_of(HTTP_ACCEPT=JSON), start))
-        list(Hits(nobody)(environ_of(HTTP_ACCEPT=JSON), start))
+        assert version.encode() in b"".join(Hits(django)(environ_of(PAGE, HTTP_ACCEPT=JSON), start))
+        list(Hits(nobody)(environ_of(PAGE, HTTP_ACCEPT=JSON), start))
 
     assert seen == list(range(seen[0], seen[0] - 4, -1))
 
 
 def test_page_that_the_client_has_is_charged_when_it_changed(django, public, limited):
     """A conditional request that is answered in full costs one request; one that is not, nothing."""
-    etag = ask(django, environ_of())[1]["etag"]
+    etag = ask(django, environ_of(PAGE))[1]["etag"]
     left = []
 
     def start(_status, fields, *_):
         left.append(re.search(r'"day";r=(\d+)', dict(fields).get("RateLimit", '"day";r=0'))[1])
 
     application = Hits(django)
-    list(application(environ_of(), start))
-    list(application(environ_of(HTTP_IF_NONE_MATCH=etag), start))
+    list(application(environ_of(PAGE), start))
+    list(application(environ_of(PAGE, HTTP_IF_NONE_MATCH=etag), start))
     add_wheel(public, version="2.0")
-    list(application(environ_of(HTTP_IF_NONE_MATCH=etag), start))
+    list(application(environ_of(PAGE, HTTP_IF_NONE_MATCH=etag), start))
 
     assert [int(number) for number in left] == [int(left[0]), 0, int(left[0]) - 1]
 
@@ -209,10 +193,10 @@ def test_refusal_is_charged_and_told_once(django, public):
     services.save(Limit(plan=plan, name="few", rate="3/hour fixed"), actor="test")
     services.save(Assignment(plan=plan, subject="everyone"), actor="test")
     application = Hits(django)
-    ask(django, environ_of())
+    ask(django, environ_of(PAGE))
 
-    statuses = [ask(application, environ_of())[0][:3] for _ in range(4)]
-    there, here = ask(django, environ_of()), ask(application, environ_of())
+    statuses = [ask(application, environ_of(PAGE))[0][:3] for _ in range(4)]
+    there, here = ask(django, environ_of(PAGE)), ask(application, environ_of(PAGE))
 
     assert statuses == ["200", "200", "429", "429"]
     for answer in (there, here):
@@ -226,8 +210,8 @@ def test_costs_one_round_trip_and_no_sql(django, public, request, round_trips, l
     """With limits and without, with a body and without."""
     if limits:
         request.getfixturevalue("limited")
-    etag = ask(django, environ_of())[1]["etag"]
-    environ = environ_of(**({"HTTP_IF_NONE_MATCH": etag} if unchanged else {}))
+    etag = ask(django, environ_of(PAGE))[1]["etag"]
+    environ = environ_of(PAGE, **({"HTTP_IF_NONE_MATCH": etag} if unchanged else {}))
     ask(Hits(nobody), dict(environ))
 
     with CaptureQueriesContext(connection) as queries:
@@ -239,7 +223,7 @@ def test_costs_one_round_trip_and_no_sql(django, public, request, round_trips, l
 def test_revoked_token(django, index, token):
     """What a process has forgotten is not let in by the short way either."""
     add_wheel(index)
-    environ = environ_of(HTTP_AUTHORIZATION=token)
+    environ = environ_of(PAGE, HTTP_AUTHORIZATION=token)
     ask(django, dict(environ))
     assert ask(Hits(nobody), dict(environ))[0] == "200 OK"
     row = Token.objects.get()
@@ -251,20 +235,20 @@ def test_revoked_token(django, index, token):
 
 def test_index_that_was_closed(django, public):
     """A change of visibility that this process has heard of holds for the short way."""
-    ask(django, environ_of())
+    ask(django, environ_of(PAGE))
     Index.objects.update(visibility="private")
     forget_index(public.pk, public.slug)
-    ask(django, environ_of())
+    ask(django, environ_of(PAGE))
 
-    assert ask(Hits(django), environ_of())[0].startswith("401")
+    assert ask(Hits(django), environ_of(PAGE))[0].startswith("401")
 
 
 def test_without_redis_django_answers(django, public, redis_server):
     """A lost Redis costs the short way."""
-    ask(django, environ_of())
+    ask(django, environ_of(PAGE))
     redis_server.stop()
     try:
-        assert ask(Hits(django), environ_of())[0] == "200 OK"
+        assert ask(Hits(django), environ_of(PAGE))[0] == "200 OK"
     finally:
         redis_server.start()
 
@@ -273,15 +257,34 @@ def test_fault_of_the_short_way_costs_speed_alone(django, public, monkeypatch, c
     """Whatever goes wrong there, Django answers and the log says it."""
     monkeypatch.setattr(hits, "_asked", lambda _: 1 / 0)
 
-    assert ask(Hits(django), environ_of())[0] == "200 OK"
+    assert ask(Hits(django), environ_of(PAGE))[0] == "200 OK"
     assert "short way" in caplog.text
 
 
-def test_large_pages_are_djangos(django, public, monkeypatch):
-    """They are files, which the server sends."""
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("unchanged", [False, True])
+def test_large_pages_are_files(django, public, limited, monkeypatch, round_trips, method, unchanged):
+    """They are sent from their file, with the same answer, for the same price."""
     monkeypatch.setattr(pagecache, "LARGE", 100)
-    ask(django, environ_of())
+    etag = ask(django, environ_of(PAGE))[1]["etag"]
+    environ = environ_of(PAGE, REQUEST_METHOD=method, **({"HTTP_IF_NONE_MATCH": etag} if unchanged else {}))
+    there = ask(django, dict(environ))
+    if unchanged:
+        there[1].pop("content-length")
 
-    assert ask(Hits(django), environ_of())[0] == "200 OK"
-    with pytest.raises(AssertionError, match="Django was asked"):
-        ask(Hits(nobody), environ_of())
+    with CaptureQueriesContext(connection) as queries:
+        trips = round_trips(lambda: ask(Hits(nobody), dict(environ)))
+
+    assert ask(Hits(nobody), dict(environ)) == there
+    assert (trips, len(queries)) == (1, 0)
+    assert bool(there[2]) is (method == "GET" and not unchanged)
+
+
+def test_large_page_whose_file_is_gone(django, public, limited, monkeypatch):
+    """It is built again by Django, and its request is one request."""
+    monkeypatch.setattr(pagecache, "LARGE", 100)
+    before = left_after(django, environ_of(PAGE), "day")
+    files.drop(PageKey(public.pk, "acme", Format.HTML).bytes_key)
+
+    assert left_after(Hits(django), environ_of(PAGE), "day") == before - 1
+    assert left_after(Hits(nobody), environ_of(PAGE), "day") == before - 2

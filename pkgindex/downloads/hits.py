@@ -1,0 +1,107 @@
+"""The short way of a file or its metadata: one that this process has just looked up, sent whole from our own disk.
+
+A part of a file, a condition, a limit on bandwidth or concurrency and a file from a mirror node are Django's.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+from pkgindex.accounts.identity import sender_at_hand
+from pkgindex.accounts.roles import Visibility
+from pkgindex.blobs import store
+from pkgindex.downloads import delivery
+from pkgindex.downloads.delivery import CONTENT_TYPE, Asset, BytesMissing
+from pkgindex.downloads.lookup import Candidate, file_at_hand
+from pkgindex.downloads.mirrored import way_for
+from pkgindex.downloads.views import PREFIX, SHAPE, asset_of, permanent
+from pkgindex.sending import BLOCK_BYTES, Window
+from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, sender_of
+from pkgindex.throttles import HELD
+from throttling import bandwidth, delays, headers, leases, take
+from throttling.decision import Decision
+from throttling.lines import Costs
+from throttling.subjects import Caller
+
+METHODS = frozenset({"GET"})
+CONDITIONS = ("HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for bytes that this process knows the place of."""
+
+    file: Candidate
+    asset: Asset
+    sender: Caller
+    by_nginx: bool
+
+    @property
+    def scope(self) -> str:
+        """What limits call it."""
+        return "metadata" if self.asset.is_metadata else "download"
+
+
+def answer(environ: Environ) -> Reply | None:
+    """The whole file; None where Django must answer."""
+    asked = _asked(environ)
+    decision = _decided(asked, environ) if asked else None
+    return _reply(asked, decision, environ) if asked and decision else None
+
+
+def _asked(environ: Environ) -> Asked | None:
+    path: str = environ["PATH_INFO"]
+    shape = SHAPE.match(path, len(PREFIX)) if path.startswith(PREFIX) and path.isascii() else None
+    if shape is None or any(environ.get(name) for name in CONDITIONS) or not is_plain(environ, METHODS):
+        return None
+    who, sha256 = sender_at_hand(environ.get("HTTP_AUTHORIZATION", "")), shape[1] + shape[2] + shape[3]
+    file = file_at_hand(who, sha256, shape[4]) if who else None
+    asset = asset_of(file, sha256, is_metadata=bool(shape[5])) if file else None
+    if who is None or file is None or asset is None:
+        return None
+    way, sender = way_for(asset, file.delivery, file.mirror_policy), sender_of(environ, who)
+    if way not in {delivery.own, delivery.direct} or bandwidth.limits_of(sender):
+        return None
+    return Asked(file, asset, sender, delivery.goes_by_accel(way, asset))
+
+
+def _decided(asked: Asked, environ: Environ) -> Decision | None:
+    """What limits say, left for Django where they refuse or count downloads under way, which it would have to end."""
+    costs = Costs() if asked.asset.is_metadata else Costs(size=asked.asset.size, lease=leases.new())
+    decision = take.take(asked.sender, asked.scope, costs, resource=environ["PATH_INFO"])
+    environ[HELD] = decision = delays.hold_back(decision, asked.sender)
+    return None if leases.lines(decision) or not decision.allowed else decision
+
+
+def _reply(asked: Asked, decision: Decision, environ: Environ) -> Reply | None:
+    asset = asked.asset
+    own = [("ETag", asset.etag), ("Last-Modified", asset.last_modified)]
+    body: Iterable[bytes] = ()
+    if asked.by_nginx:
+        own += [("X-Accel-Redirect", delivery.accel_path(asset)), ("Content-Length", "0")]
+    else:
+        window = _window(asset)
+        if window is None:
+            return None
+        if decision.counts_bytes:
+            window.when_closed = partial(leases.give_back_unsent, decision, asset.size)
+        body = file_body(environ, window, BLOCK_BYTES)
+        own += [("Content-Length", str(asset.size)), ("Accept-Ranges", "bytes")]
+    fields = [*_fixed(asked.file.visibility, environ["wsgi.url_scheme"]), *own, *headers.fields(decision).items()]
+    return Reply(200, fields, body, asked.scope, [decision], 0 if asset.is_metadata else asset.size)
+
+
+def _window(asset: Asset) -> Window | None:
+    """The bytes from the local disk; None where they are kept elsewhere, or are not there, of which Django tells."""
+    if store.local_path(asset.sha256) is None:
+        return None
+    try:
+        return Window(delivery.opened(asset), 0, asset.size)
+    except BytesMissing:
+        return None
+
+
+@lru_cache(maxsize=16)
+def _fixed(visibility: Visibility, scheme: str) -> Fields:
+    """What every such answer says."""
+    return framed({"Content-Type": CONTENT_TYPE} | permanent(visibility), scheme)

@@ -1,0 +1,88 @@
+"""What the ways past Django have in common: requests as WSGI hands them over, and answers before they are sent.
+
+A short way makes the same decisions as its view, by the same functions, from what this process knows already and one
+question to Redis. It answers None wherever something is not plain, and Django answers instead: with the decision about
+limits that was made, if there is one (`pkgindex.throttles.HELD`), so that one request is charged once.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port, validate_host
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
+
+from pkgindex.accounts.roles import Who
+from pkgindex.clientip import resolve
+from pkgindex.throttles import as_caller
+from throttling import plans
+from throttling.decision import Decision
+from throttling.subjects import Caller
+
+# What only Django understands: sessions, preconditions other than If-None-Match, other names for the host.
+UNUSUAL = ("HTTP_COOKIE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_X_FORWARDED_HOST", "SCRIPT_URL")
+
+Environ = dict[str, Any]
+Start = Callable[..., Any]
+Application = Callable[[Environ, Start], Iterable[bytes]]
+Fields = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of the short way, and what is counted of it; `charged` is bytes of a file."""
+
+    status: int
+    fields: Fields
+    body: Iterable[bytes]
+    scope: str
+    decisions: list[Decision]
+    charged: int = 0
+
+
+Way = Callable[[Environ], Reply | None]
+
+
+def is_plain(environ: Environ, methods: frozenset[str]) -> bool:
+    """True where the request has nothing that only Django can answer, and the limits are known."""
+    if environ["REQUEST_METHOD"] not in methods or environ.get("QUERY_STRING") or environ.get("SCRIPT_NAME"):
+        return False
+    if any(environ.get(name) for name in UNUSUAL) or settings.FORCE_SCRIPT_NAME:
+        return False
+    return _is_host(environ.get("HTTP_HOST", ""), tuple(settings.ALLOWED_HOSTS)) and plans.is_fresh()
+
+
+def sender_of(environ: Environ, who: Who) -> Caller:
+    """Who sends the request, as limits know them."""
+    peer, forwarded = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
+    return as_caller(who, resolve(peer, forwarded, settings.TRUSTED_PROXIES))
+
+
+def framed(fields: dict[str, str], scheme: str) -> Fields:
+    """The fields of an answer together with those that Django's own middlewares add to every one."""
+    request = HttpRequest()
+    request.META = {"wsgi.url_scheme": scheme}
+    response = HttpResponse()
+    del response["Content-Type"]
+    for name, value in fields.items():
+        response[name] = value
+    for middleware in (XFrameOptionsMiddleware, SecurityMiddleware):
+        response = middleware(lambda _: HttpResponse()).process_response(request, response)
+    return list(response.items())
+
+
+def file_body(environ: Environ, window: Any, block_bytes: int) -> Iterable[bytes]:
+    """The bytes of a window: by the server's sendfile where it has one."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    body: Iterable[bytes] = wrapper(window, block_bytes) if wrapper else window
+    return body
+
+
+@lru_cache(maxsize=256)
+def _is_host(host: str, allowed: tuple[str, ...]) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)

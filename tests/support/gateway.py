@@ -1,0 +1,39 @@
+"""Asking an application as a WSGI server does."""
+
+import re
+from typing import Any
+
+from django.test import RequestFactory
+
+
+def environ_of(path: str, **more: str) -> dict[str, Any]:
+    """The environment of a GET."""
+    return RequestFactory()._base_environ(PATH_INFO=path) | {"HTTP_HOST": "testserver"} | more
+
+
+def ask(application: Any, environ: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
+    """Status, header fields and body; what remains of limits is left out, since asking changes it."""
+    status, found, body = _exchange(application, environ)
+    return status, {name: re.sub(r";[rt]=\d+", "", value) for name, value in found.items()}, body
+
+
+def left_after(application: Any, environ: dict[str, Any], limit: str) -> int:
+    """What is left of the limit of that name, as the answer says."""
+    field = _exchange(application, environ)[1]["ratelimit"]
+    found = re.search(rf'"{limit}";r=(\d+)', field)
+    assert found, field
+    return int(found[1])
+
+
+def _exchange(application: Any, environ: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
+    seen: list[Any] = []
+    answer = application(environ, lambda status, fields, *_: seen.extend((status, fields)))
+    body = b"".join(answer)
+    if hasattr(answer, "close"):
+        answer.close()
+    return seen[0], {name.lower(): value for name, value in seen[1]}, body
+
+
+def nobody(*_: object) -> Any:
+    """An application that is not to be asked."""
+    raise AssertionError("Django was asked")
