@@ -1,6 +1,6 @@
 """pkgindex beside a bare control, nginx and other package indexes, in one run.
 
-    python -m benchmarks.run [--quick] [--only read,upload,download,install] [--contestants ours,control,…]
+    python -m benchmarks.run [--quick] [--only read,latency,upload,download,install] [--contestants ours,control,…]
                              [--rounds N] [--out docs/performance.md] [--json FILE]
 
 Needs wrk and redis-server, and nginx for what has nginx in it. The other indexes are installed from the package
@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("docs/performance.md"))
     parser.add_argument("--json", type=Path, help="also write all figures here")
     options = parser.parse_args()
-    parts = measurements.PARTS[:3] if options.quick else measurements.PARTS
+    parts = [part for part in measurements.PARTS if part != "install" or not options.quick]
     options.only = _words(parser, options.only, parts, measurements.PARTS)
     options.contestants = _words(parser, options.contestants, [k.name for k in ALL], [k.name for k in ALL])
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
@@ -121,22 +121,25 @@ def measure_all(rows: list[Measurement], started: dict[str, Contestant], results
 
 def step(row: Measurement, one: Contestant, number: int, cell: Cell) -> None:
     """Round 0 makes ready, every other adds a figure."""
-    if cell.reason:
+    if cell.reason or (row.most_rounds is not None and number > row.most_rounds):
         return
     try:
         if number == 0:
             row.ready(one)
         else:
             before = one.cpu()
-            figure, pieces = row.once(one, number)
-            cell.figures.append(figure)
-            cell.cpu.append((one.cpu() - before) / pieces)
+            found = row.once(one, number)
+            cell.figures.append(found.value)
+            cell.cpu.append((one.cpu() - before) / found.pieces)
+            if found.tail is not None:
+                cell.tails.append(found.tail)
     except NotOffered as reason:
         cell.reason = str(reason)
     except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
         cell.reason, cell.failed = sentence(error), True
         cell.figures.clear()
         cell.cpu.clear()
+        cell.tails.clear()
         say(f"{one.name}, {row.title}: {cell.reason}")
 
 

@@ -5,7 +5,13 @@ from pathlib import Path
 from benchmarks.suite.environments import version
 from benchmarks.suite.results import TARGETS, Cell, Results, Row
 
-PARTS = {"read": "Pages", "download": "Downloads", "upload": "Uploads", "install": "Installations"}
+PARTS = {
+    "read": "Pages",
+    "latency": "Latency",
+    "download": "Downloads",
+    "upload": "Uploads",
+    "install": "Installations",
+}
 PACKAGES = {"devpi": "devpi-server", "simple-repository": "simple-repository-server"}
 HEAD = """\
 # Performance
@@ -27,6 +33,9 @@ Ours answers with a token in every request and one exact limiter decision for ea
 widened a hundred times, because the default rates would hold a load generator back. Peers run as they are installed;
 where they want no password, none is checked. "Not run": it cannot take that corpus in reasonable time; "no …": it does
 not offer it."""
+LATENCY = """\
+Milliseconds, p50 / p99, over **one** connection in one round of its own: over sixteen at full load p99 is the queue.
+"""
 CPU = """\
 *By CPU* is the same ratio computed from the processor time that the server's own processes took for a page (without
 Redis): other work on the machine troubles it less than it troubles pages a second.
@@ -71,6 +80,8 @@ def targets(results: Results) -> str:
     lines = ["## Promises", "", "| promise | measured | by CPU | |", "|---|---:|---:|---|"]
     for target in TARGETS:
         figure = target.figure(results)
+        if figure is None and target.left_out(results):
+            lines.append(f"| {target.title} | not run | | |")
         if figure is not None:
             cpu = target.by_cpu(results)
             verdict = "met" if target.met(figure) else "**missed**"
@@ -80,10 +91,11 @@ def targets(results: Results) -> str:
 
 
 def table(results: Results, part: str) -> str:
-    """Medians and ratios of a part."""
+    """Medians and ratios of a part, or of latencies medians and 99th percentiles."""
     names = [name for name in results.contestants if name not in results.failed]
     names = [name for name in names if any(row.median(name) is not None for row in of(results, part))]
-    lines = ["| | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    lines = [LATENCY] if part == "latency" else []
+    lines += ["| | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
     faults = []
     for row in of(results, part):
         cells = [_cell(row, name) for name in names]
@@ -97,6 +109,9 @@ def _cell(row: Row, name: str) -> str:
     cell = row.cells.get(name, Cell(reason="not run"))
     if median is None:
         return "failed" if cell.failed else cell.reason
+    tail = row.tail(name)
+    if tail is not None:
+        return f"{number(median)} / {number(tail)}"
     ratio = row.ratio("ours", name) if name != "ours" else None
     return f"{number(median)} ({number(ratio)})" if ratio is not None else number(median)
 

@@ -1,10 +1,17 @@
 """One row of the table."""
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 from benchmarks.suite.contestant import Contestant
 
-Figure = tuple[float, float]  # what the table shows, and how many pieces of work that took
+
+class Figure(NamedTuple):
+    """What came out of one round."""
+
+    value: float  # what the table shows
+    pieces: float  # how many pieces of work that took
+    tail: float | None = None  # where `value` is a median: the 99th percentile beside it
 
 
 class Measurement(ABC):
@@ -15,6 +22,7 @@ class Measurement(ABC):
     part: str
     unit: str
     lower_is_better = False
+    most_rounds: int | None = None  # none: as many as the run has
 
     @abstractmethod
     def once(self, one: Contestant, number: int) -> Figure:

@@ -32,7 +32,7 @@ class DownloadRow(Measurement):
         connections = 4 if self.size == "100m" else 16
         headers = {"Accept-Encoding": "identity", **authorization(one.auth)}
         found = load(self._urls[one.name], headers, seconds=self.seconds, connections=connections)
-        return found.megabytes, found.megabytes * self.seconds
+        return Figure(found.megabytes, found.megabytes * self.seconds)
 
 
 def rows(*, quick: bool) -> list[DownloadRow]:

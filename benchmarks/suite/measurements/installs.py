@@ -48,7 +48,7 @@ class InstallRow(Measurement):
             os.sync()  # else the files of the contestant before are written while this one installs
             begun = time.monotonic()
             run(command, seconds=SECONDS, env=clean_environment())
-            return time.monotonic() - begun, 1
+            return Figure(time.monotonic() - begun, 1)
 
     def _command(self, home: Path, cache: Path, one: Contestant) -> list[str | Path]:
         python = home / "bin" / "python"

@@ -72,7 +72,7 @@ class PageRow(Measurement):
         large = size > LARGE
         seconds = self.seconds * (4 if large else 1)
         found = load(url, headers, seconds=seconds, connections=2 if large else 16)
-        return found.requests, found.requests * seconds
+        return Figure(found.requests, found.requests * seconds)
 
 
 def rows(corpus: Corpus, seconds: float = 1.0) -> list[PageRow]:

@@ -35,7 +35,7 @@ class UploadRow(Measurement):
 
     def once(self, one: Contestant, number: int) -> Figure:
         seconds = self._send(one, number, self.count)
-        return self.count * (self.size / 1e6 if self.size else 1) / seconds, self.count
+        return Figure(self.count * (self.size / 1e6 if self.size else 1) / seconds, self.count)
 
     def _send(self, one: Contestant, number: int, count: int) -> float:
         """Seconds from the moment when both began to the end of the last. Raises RuntimeError."""
