@@ -21,7 +21,7 @@ PROJECTS = 10  # among which a client's wheels are spread
 def main() -> None:
     """As above."""
     stem, count, size, url, user, password = sys.argv[1:]
-    requests = [_request(f"{stem}-{i % PROJECTS}", f"1.{i}", int(size), url) for i in range(int(count))]
+    requests = [upload_request(f"{stem}-{i % PROJECTS}", f"1.{i}", int(size), url) for i in range(int(count))]
     headers = authorization((user, password)) if user else {}
     where = urlsplit(url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=120)
@@ -37,7 +37,8 @@ def main() -> None:
     print(time.monotonic() - begun)
 
 
-def _request(name: str, version: str, size: int, url: str) -> tuple[bytes, str]:
+def upload_request(name: str, version: str, size: int, url: str) -> tuple[bytes, str]:
+    """Body and Content-Type of an upload; `size` bytes, or 0 for as small as a wheel can be."""
     filename, content = large(name, version, size) if size else wheel(name, version)
     data = {key: str(value) for key, value in form(filename, content, name, version).items()}
     made = httpx.Request("POST", url, data=data, files={"content": (filename, content)})
