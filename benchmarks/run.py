@@ -133,6 +133,7 @@ def step(row: Measurement, one: Contestant, number: int, cell: Cell) -> None:
             cell.cpu.append((one.cpu() - before) / found.pieces)
             if found.tail is not None:
                 cell.tails.append(found.tail)
+            cell.size = found.size or cell.size
     except NotOffered as reason:
         cell.reason = str(reason)
     except Exception as error:  # noqa: BLE001 - whatever it is, the others go on

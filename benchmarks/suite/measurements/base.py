@@ -12,6 +12,7 @@ class Figure(NamedTuple):
     value: float  # what the table shows
     pieces: float  # how many pieces of work that took
     tail: float | None = None  # where `value` is a median: the 99th percentile beside it
+    size: int | None = None  # bytes of one answer's body, where that matters
 
 
 class Measurement(ABC):

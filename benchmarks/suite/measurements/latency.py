@@ -34,9 +34,9 @@ class LatencyRow(PageRow):
             super().ready(one)
 
     def once(self, one: Contestant, number: int) -> Figure:  # noqa: ARG002 - every round is alike
-        url, headers, _ = self._ready[one.name]
+        url, headers, size = self._ready[one.name]
         found = latency(url, headers, seconds=self.seconds)
-        return Figure(found.p50, found.requests, found.p99)
+        return Figure(found.p50, found.requests, found.p99, size)
 
 
 def rows(corpus: Corpus, seconds: float) -> list[LatencyRow]:
