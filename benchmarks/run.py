@@ -127,6 +127,7 @@ def step(row: Measurement, one: Contestant, number: int, cell: Cell) -> None:
         if number == 0:
             row.ready(one)
         else:
+            row.warm(one)
             before = one.cpu()
             found = row.once(one, number)
             cell.figures.append(found.value)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.suite.contestant import Contestant
 from benchmarks.suite.measurements.base import Figure, Measurement
-from benchmarks.suite.wrk import authorization, load
+from benchmarks.suite.wrk import Load, authorization, load
 
 TITLES = {"16k": "16 KB", "1m": "1 MB", "100m": "100 MB"}
 
@@ -28,11 +28,17 @@ class DownloadRow(Measurement):
     def ready(self, one: Contestant) -> None:
         self._urls[one.name] = one.file_url(f"file-{self.size}")
 
+    def warm(self, one: Contestant) -> None:
+        self._load(one, 1)
+
     def once(self, one: Contestant, number: int) -> Figure:  # noqa: ARG002 - every round is alike
+        found = self._load(one, self.seconds)
+        return Figure(found.megabytes, found.megabytes * self.seconds)
+
+    def _load(self, one: Contestant, seconds: float) -> Load:
         connections = 4 if self.size == "100m" else 16
         headers = {"Accept-Encoding": "identity", **authorization(one.auth)}
-        found = load(self._urls[one.name], headers, seconds=self.seconds, connections=connections)
-        return Figure(found.megabytes, found.megabytes * self.seconds)
+        return load(self._urls[one.name], headers, seconds=seconds, connections=connections)
 
 
 def rows(*, quick: bool) -> list[DownloadRow]:
