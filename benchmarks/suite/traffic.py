@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -66,7 +67,8 @@ class Fault(Exception):
 class Client:
     """One client with one kept connection; `work` until told to end."""
 
-    def __init__(self, number: int, port: int, auth: Auth, names: list[str], tally: Tally) -> None:
+    def __init__(self, number: int, port: int, auth: Auth, names: list[str], tally: Tally, addresses: int) -> None:
+        self.addresses = addresses
         self.port, self.names, self.tally = port, names, tally
         self.headers = authorization(auth)
         self.chance = random.Random(number)  # noqa: S311 - no secret
@@ -78,7 +80,7 @@ class Client:
             "metadata": (12, self.metadata),
             "download": (8, self.download),
             "range": (8, self.part),
-            "upload": (3, self.upload),
+            "upload": (1, self.upload),
             "wrong token": (4, self.stranger),
             "404": (6, self.missing),
         }
@@ -130,7 +132,7 @@ class Client:
         self._send(self.connection, "/legacy/", {200}, headers=headers, body=body)
 
     def stranger(self) -> None:
-        """A token of nobody from an address of its own: what is kept for each must not add up."""
+        """A token of nobody, never the same, from one of many addresses."""
         connection = self._connect(stranger=True)
         try:
             headers = authorization(("__token__", tokens.seal(self.chance.getrandbits(128)))) | {"Accept": HTML}
@@ -180,16 +182,16 @@ class Client:
     def _connect(self, *, stranger: bool = False) -> http.client.HTTPConnection:
         where = None
         if stranger and sys.platform == "linux":  # which has all of 127.0.0.0/8 on loopback
-            where = (f"127.{'.'.join(str(self.chance.randrange(1, 255)) for _ in range(3))}", 0)
+            where = (str(ip_address("127.1.0.0") + self.chance.randrange(self.addresses)), 0)
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS, source_address=where)
 
 
 class Traffic:
     """All clients, a thread each. `with Traffic(…):` starts them and ends them again."""
 
-    def __init__(self, clients: int, port: int, auth: Auth, names: list[str]) -> None:
+    def __init__(self, clients: int, port: int, auth: Auth, names: list[str], addresses: int) -> None:
         self.tally, self.over = Tally(), threading.Event()
-        made = [Client(number, port, auth, names, self.tally) for number in range(clients)]
+        made = [Client(number, port, auth, names, self.tally, addresses) for number in range(clients)]
         self.threads = [threading.Thread(target=each.work, args=(self.over,), daemon=True) for each in made]
 
     def __enter__(self) -> Self:

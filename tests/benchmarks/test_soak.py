@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -23,12 +24,18 @@ def started(*more):
     )  # fmt: skip
 
 
+def is_gunicorn(process):
+    with suppress(psutil.Error):  # the commands that prepare the data come and go meanwhile
+        return "gunicorn" in " ".join(process.cmdline())
+    return False
+
+
 def family(process):
     """The processes below it, once the servers are there."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         found = psutil.Process(process.pid).children(recursive=True)
-        if sum("gunicorn" in " ".join(each.cmdline()) for each in found if each.is_running()) >= 3:
+        if sum(is_gunicorn(each) for each in found) >= 3:
             return found
         time.sleep(0.1)
     raise AssertionError("the servers never started")
