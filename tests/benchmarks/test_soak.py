@@ -43,8 +43,8 @@ def family(process):
 
 def test_a_short_run_reports_and_ends_its_servers(tmp_path):
     """Every kind of work is answered as it should be, each process has its samples, and none is left."""
-    soak = started("--minutes", "0.1", "--json", str(tmp_path / "soak.json"))
-    said, progress = soak.communicate(timeout=120)
+    with started("--minutes", "0.1", "--json", str(tmp_path / "soak.json")) as soak:
+        said, progress = soak.communicate(timeout=240)
 
     assert soak.returncode == 0, said + progress
     found = json.loads((tmp_path / "soak.json").read_text())
@@ -60,15 +60,14 @@ def test_a_short_run_reports_and_ends_its_servers(tmp_path):
 
 def test_control_c_ends_clients_and_servers():
     """An interrupted run says so in one sentence, and nothing of it goes on."""
-    soak = started("--minutes", "5")
-    try:
-        below = family(soak)
-        time.sleep(1)  # the load has begun
-        soak.send_signal(signal.SIGINT)
-        said, progress = soak.communicate(timeout=60)
-    finally:
-        soak.kill()
-        soak.wait(10)
+    with started("--minutes", "5") as soak:
+        try:
+            below = family(soak)
+            time.sleep(1)  # the load has begun
+            soak.send_signal(signal.SIGINT)
+            said, progress = soak.communicate(timeout=60)
+        finally:
+            soak.kill()
 
     assert soak.returncode == 130, said + progress
     assert "interrupted" in progress
