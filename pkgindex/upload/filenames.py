@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -66,6 +67,7 @@ def parse(filename: str) -> ParsedName:
     )
 
 
+@lru_cache(maxsize=32)  # several rules ask of the same name, one after the other
 def parse_wheel(filename: str) -> ParsedName:
     """A wheel's filename by the binary distribution format. Raises InvalidFilename.
 

@@ -136,13 +136,17 @@ def _check_room(room: Room, length: int, index: IndexView) -> None:
     """Before the body is read: refuse what cannot fit, unless it may be a file that is there already."""
     least = length - FORM_USUAL
     if least > 0:  # else it may be nearly all fields
-        room.check(least, length, unless=File.objects.filter(index_id=index.id, size__range=(least, length)).exists)
+        sizes = least, length
+        room.check(least, length, unless=lambda: File.objects.filter(index_id=index.id, size__range=sizes).exists())
 
 
 def _check_room_of(fields: Fields, filename: str, room: Room, length: int, index: IndexView) -> None:
     """Where the file begins: the same with its project. A file that is there already needs no room."""
     name = next((value.strip() for value in fields.get("name", ())), "")
-    there = File.objects.filter(index_id=index.id, filename=filename).exists
+
+    def there() -> bool:
+        return File.objects.filter(index_id=index.id, filename=filename).exists()
+
     room.check(max(1, length - FORM_USUAL), length, normalize(name), unless=there)
 
 

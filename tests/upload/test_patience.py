@@ -1,5 +1,6 @@
 """Clients that stop or drip are given up in bounded time: gunicorn's own body reader on a real connection."""
 
+import os
 import socket
 import threading
 import time
@@ -11,6 +12,7 @@ from gunicorn.http.unreader import SocketUnreader
 
 from pkgindex.upload import linger, request
 from pkgindex.upload.linger import LingeringResponse
+from pkgindex.upload.patience import Watch, bounded
 from pkgindex.upload.request import UploadInterrupted, read_form
 from tests.support.distributions import wheel
 from tests.support.uploads import KIND, upload_body
@@ -110,3 +112,35 @@ def test_time_limits_are_taken_back(pair):
     pair[0].send(body)
     read_form(request_on(pair[1], len(body)), 1 << 20, lambda _fields, _filename: None).discard()
     assert pair[1].gettimeout() is None
+
+
+def test_one_thread_ends_each_connection_in_its_time():
+    """Whichever was registered first: what is due is ended, what was left before or is due later is not."""
+    watch, pairs = Watch(), [socket.socketpair() for _ in range(3)]
+    threads = threading.active_count()
+    with watch.over(pairs[0][1], 60), watch.over(pairs[1][1], 0.2):
+        with watch.over(pairs[2][1], 0.1):
+            pass
+        assert threading.active_count() == threads + 1
+        pairs[1][1].settimeout(20)
+        assert pairs[1][1].recv(1) == b""
+        time.sleep(0.1)
+        for other in (pairs[0], pairs[2]):
+            other[0].send(b"x")
+            assert other[1].recv(1) == b"x"
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_worker_watches_too(pair):
+    """A worker that was forked from a process which had watched before has a thread of its own."""
+    environ = {"gunicorn.socket": pair[1]}
+    with bounded(environ, silence=60, total=60):
+        child = os.fork()
+        if not child:
+            with bounded(environ, silence=20, total=0.2):
+                os._exit(0 if pair[1].recv(1) == b"" else 1)
+    assert os.waitpid(child, 0)[1] == 0
