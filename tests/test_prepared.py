@@ -1,12 +1,15 @@
 """Statements that are compiled once: the same as the ORM's, whatever the values."""
 
+from datetime import UTC, datetime
+
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from pkgindex.audit.models import AuditEntry
+from pkgindex.blobs.models import Blob
 from pkgindex.catalog.models import Index, Project
-from pkgindex.prepared import Insert, Select, Update
+from pkgindex.prepared import Insert, Select, Update, ask, run
 
 pytestmark = pytest.mark.django_db
 AWKWARD = ["plain", "it's", "100%", "%s", 'a "b"', "\u00e4\U0001f600", "", "a sample"]
@@ -76,3 +79,64 @@ def test_sample_that_is_no_parameter_is_a_mistake(db):
     wrong = Select(lambda _: Index.objects.values_list("pk"), "a sample")
     with pytest.raises(ValueError, match="sample"):
         wrong("x")
+
+
+def test_insert_renews_what_it_is_told_to(db):
+    """A key that is there already keeps its row but for the columns named; otherwise it is an error."""
+    old, new = datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)
+    renew, add = Insert(Blob, renewed=["claimed_at"]), Insert(Blob)
+
+    for size, at in ((1, old), (2, new)):
+        run([renew.statement(sha256="a", size=size, claimed_at=at)])
+
+    assert list(Blob.objects.values_list("sha256", "size", "claimed_at")) == [("a", 1, new)]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        run([add.statement(sha256="a", size=1, claimed_at=old)])
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_statements_sent_together_do_what_they_do_alone(projects, index, text):
+    """In their order, whatever their values hold; PostgreSQL gets them in one message."""
+    rename = Update(lambda name, pk: (Project.objects.filter(pk=pk), {"name": name}), "a sample", 987_654)
+    named = Select(lambda name: Project.objects.filter(name=name).order_by("pk").values_list("pk"), "a sample")
+    every = Select(lambda: Project.objects.filter(status="active").order_by().values_list("pk"))
+    first, second, *_ = projects
+    messages = 1 if connection.vendor == "postgresql" else 3
+
+    with CaptureQueriesContext(connection) as sent:
+        run([rename.statement("a; b", first.pk), rename.statement(text, first.pk), rename.statement("c", second.pk)])
+    with CaptureQueriesContext(connection) as asked:
+        found, all_of_them, gone = ask(named.statement(text), every.statement(), named.statement("a; b"))
+
+    assert (first.pk,) in found
+    assert len(all_of_them) == len(projects)
+    assert gone == []
+    assert (len(sent), len(asked)) == (messages, messages)
+
+
+def test_nothing_to_send_is_not_sent(db):
+    """No statement, no message."""
+    with CaptureQueriesContext(connection) as queries:
+        run([])
+        assert ask() == []
+    assert len(queries) == 0
+
+
+def test_servers_that_bind_values_get_one_statement_at_a_time(projects, monkeypatch):
+    """As PostgreSQL wants it where it is to bind them itself."""
+    monkeypatch.setattr(connection.features, "uses_server_side_binding", True, raising=False)
+    find = Select(lambda name: Project.objects.filter(name=name).values_list("pk"), "a sample")
+    with CaptureQueriesContext(connection) as queries:
+        assert ask(find.statement("plain"), find.statement("no")) == [[(projects[0].pk,)], []]
+    assert len(queries) == 2
+
+
+def test_failure_among_several_is_raised(projects):
+    """As that of a single one, and none of them holds."""
+    rename = Update(lambda name, pk: (Project.objects.filter(pk=pk), {"name": name}), "a sample", 987_654)
+    move = Update(
+        lambda name, pk: (Project.objects.filter(pk=pk), {"normalized_name": name}), "another sample", 987_654
+    )
+    with pytest.raises(IntegrityError), transaction.atomic():
+        run([rename.statement("new", projects[0].pk), move.statement("p1", projects[0].pk)])
+    assert not Project.objects.filter(name="new").exists()

@@ -7,8 +7,12 @@ from pkgindex.accounts.identity import forget_user
 from pkgindex.accounts.models import Role, User
 from pkgindex.accounts.permissions import require
 from pkgindex.accounts.roles import Action, Place, Rank, Who, rank_of
-from pkgindex.audit.record import Actor, record
+from pkgindex.audit.record import Actor, record, recording
 from pkgindex.errors import InvalidRequest
+from pkgindex.prepared import Insert, Select, Statement
+
+_add = Insert(Role)
+_names = Select(lambda pk: User.objects.filter(pk=pk).order_by().values_list("username"), 987_654_321)
 
 
 def grant_role(actor: Actor, who: Who | None, place: Place, what: str, holder: User | Group, rank: str) -> Role:
@@ -28,17 +32,23 @@ def grant_role(actor: Actor, who: Who | None, place: Place, what: str, holder: U
     return role
 
 
-def own_new_project(actor: Actor, who: Who | None, place: Place, slug: str, owner: User) -> None:
-    """Make somebody the owner of a project that was created in this transaction, where nobody has a role yet.
+def owning_new_project(actor: Actor, who: Who | None, place: Place, slug: str, owner: int) -> list[Statement]:
+    """What makes a user the owner of a project that was created in this transaction, where nobody has a role yet.
 
-    `who` is the owner as they called, None where somebody else acts; `slug` is the index's.
+    `who` is the owner as they called, None where somebody else acts; `slug` is the index's. Nothing where the user is
+    gone.
     """
-    Role.objects.create(project_id=place.project_id, user=owner, rank=Rank.OWNER.value)
-    target = f"{slug}/{place.normalized_name}"
-    record(actor, "grant role", "role", target, holder=f"user {owner}", rank=Rank.OWNER.value)
+    name = next((name for (name,) in _names(owner)), None)
+    if name is None:
+        return []
     # Whoever owns the index may do no more than before: their cached identity is as good as a new one.
     if who is None or rank_of(who, place) is not Rank.OWNER:
-        forget_user(owner.pk, owner.username)
+        forget_user(owner, name)
+    target, rank = f"{slug}/{place.normalized_name}", Rank.OWNER.value
+    return [
+        _add.statement(project_id=place.project_id, user_id=owner, rank=rank),
+        recording(actor, "grant role", "role", target, holder=f"user {name}", rank=rank),
+    ]
 
 
 def revoke_role(actor: Actor, who: Who | None, place: Place, what: str, role: Role) -> bool:

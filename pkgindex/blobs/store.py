@@ -19,10 +19,12 @@ from django.utils import timezone
 
 from pkgindex.blobs.files import move_durably, publish, write_aside
 from pkgindex.blobs.models import Blob
+from pkgindex.prepared import Insert, Statement, run
 
 TEMPORARY = "tmp"
 SET_ASIDE = "damaged"
 DIGEST = re.compile(r"[0-9a-f]{64}")
+_claim = Insert(Blob, renewed=["claimed_at"])
 
 
 class DurableFileStorage(FileSystemStorage):
@@ -110,10 +112,14 @@ def _save(kept: Storage, content: Content) -> None:
 
 
 def claim(contents: Sequence[Content]) -> None:
-    """Insert the blobs' rows or renew their claims, in one statement that waits for a collection of the same rows."""
+    """Insert the blobs' rows or renew their claims, which waits for a collection of the same rows."""
+    run(claiming(contents))
+
+
+def claiming(contents: Sequence[Content]) -> list[Statement]:
+    """What `claim` sends, for those who send it together with the rows that refer to the blobs."""
     now = timezone.now()
-    rows = [Blob(sha256=one.sha256, size=one.size, claimed_at=now) for one in sorted(contents, key=_digest)]
-    Blob.objects.bulk_create(rows, update_conflicts=True, unique_fields=["sha256"], update_fields=["claimed_at"])
+    return [_claim.statement(sha256=one.sha256, size=one.size, claimed_at=now) for one in sorted(contents, key=_digest)]
 
 
 def _digest(content: Content) -> str:

@@ -12,15 +12,25 @@ from typing import Any
 
 from django.db import transaction
 
-from pkgindex.audit.record import Actor, record
+from pkgindex.audit.record import Actor, record, recording
 from pkgindex.catalog import versions
 from pkgindex.catalog.models import Index, JournalEntry, JournalHead, Project
-from pkgindex.prepared import Insert, Select, Update
+from pkgindex.prepared import Insert, Select, Statement, Update, run
 
 SERIAL, ID = 987_654_321_001, 987_654_002
 _head = Select(lambda: JournalHead.objects.filter(pk=1).values_list("serial"))
 _take_head = Select(lambda: JournalHead.objects.select_for_update().filter(pk=1).values_list("serial"))
 _journal = Insert(JournalEntry)
+_later = Select(
+    lambda index, name, serial: (
+        JournalEntry.objects.filter(index_id=index, normalized_name=name, serial__gt=serial)
+        .order_by()
+        .values_list("serial")[:1]
+    ),
+    ID,
+    "a sample of a name",
+    SERIAL,
+)
 _set_head = Update(lambda serial: (JournalHead.objects.filter(pk=1), {"serial": serial}), SERIAL)
 _set_project = Update(lambda serial, pk: (Project.objects.filter(pk=pk), {"last_serial": serial}), SERIAL, ID)
 _set_index = Update(lambda serial, pk: (Index.objects.filter(pk=pk), {"last_serial": serial}), SERIAL, ID)
@@ -36,23 +46,31 @@ class Change:
     serial: int
     _touched: dict[str, tuple[int, int]] = field(default_factory=dict)  # normalised name -> project id, serial
     _created: list[str] = field(default_factory=list)  # normalised names of projects that have their serial already
+    _unsent: list[Statement] = field(default_factory=list)
 
     def note(self, action: str, project: Project, *, version: str = "", filename: str = "", reason: str = "") -> int:
         """Give the change its serial, journal it and audit it; returns the serial."""
         self.serial += 1
-        _journal(**self._entry(self.serial, project, action=action, version=version, filename=filename))
+        entry = self._entry(self.serial, project, action=action, version=version, filename=filename)
         target = "/".join(part for part in (self.index_slug, project.normalized_name, filename or version) if part)
         kind = "file" if filename else "release" if version else "project"
-        record(self.actor, action, kind, target, serial=self.serial, **({"reason": reason} if reason else {}))
+        more = {"reason": reason} if reason else {}
+        self.send(_journal.statement(**entry), recording(self.actor, action, kind, target, serial=self.serial, **more))
         self._touched[project.normalized_name] = (project.pk, self.serial)
         return self.serial
 
+    def send(self, *statements: Statement) -> None:
+        """Have statements sent that have nothing to say and that nothing in this change will ask for.
+
+        They go in their order at its end, all in one message where the database takes that: others wait until then.
+        """
+        self._unsent += statements
+
     def touched_since(self, serial: int, normalized_name: str) -> bool:
-        """True where the project was changed after `serial`, in this change or in others, committed all of them."""
+        """True where the project was changed after `serial`, by a change that is committed."""
         if self.serial == serial:
             return False
-        entries = JournalEntry.objects.filter(index_id=self.index_id, normalized_name=normalized_name)
-        return entries.filter(serial__gt=serial).exists()
+        return bool(_later(self.index_id, normalized_name, serial))
 
     def create_many(self, projects: Sequence[Project]) -> None:
         """Save new projects, each with a serial and a journal entry of its own, under one audit row."""
@@ -79,11 +97,11 @@ class Change:
     def finish(self) -> None:
         """Called by `changing` alone, as the last thing before the commit."""
         if not self._touched and not self._created:
+            run(self._unsent)
             return
-        _set_head(self.serial)
-        for project_id, serial in self._touched.values():
-            _set_project(serial, project_id)
-        _set_index(self.serial, self.index_id)
+        projects = [_set_project.statement(serial, project_id) for project_id, serial in self._touched.values()]
+        self.send(_set_head.statement(self.serial), *projects, _set_index.statement(self.serial, self.index_id))
+        run(self._unsent)
         names = ["", *self._created, *self._touched]
         keys = [versions.key(self.index_id, name) for name in names]
         versions.mark_dirty(keys)
@@ -91,9 +109,14 @@ class Change:
         transaction.on_commit(lambda: versions.publish(keys, serial))
 
 
-def last_serial() -> int:
-    """The serial of the last change that is committed: what is read afterwards is as old as that or younger."""
-    return next((serial for (serial,) in _head()), 0)
+def asking_serial() -> Statement:
+    """Asks for the serial of the last committed change: what is read afterwards is as old as that or younger."""
+    return _head.statement()
+
+
+def serial_in(rows: Sequence[tuple[int]]) -> int:
+    """The answer to `asking_serial`."""
+    return rows[0][0] if rows else 0
 
 
 @contextmanager

@@ -16,8 +16,7 @@ from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
-from pkgindex.accounts.grants import own_new_project
-from pkgindex.accounts.models import User
+from pkgindex.accounts.grants import owning_new_project
 from pkgindex.accounts.permissions import require
 from pkgindex.accounts.roles import Action, Who
 from pkgindex.audit.record import Actor
@@ -27,7 +26,7 @@ from pkgindex.catalog.models import File, PackageType, Project, ProjectStatus, R
 from pkgindex.catalog.names import normalize
 from pkgindex.catalog.policy import IndexView
 from pkgindex.catalog.signals import FileFacts, announce, files_added
-from pkgindex.prepared import Insert, Select
+from pkgindex.prepared import Insert, Select, Statement
 from pkgindex.storage import Room
 from pkgindex.upload.errors import FileExists, FilenameRetired, InvalidUpload, ProjectClosed, ReleaseClosed
 from pkgindex.upload.standing import Standing, stand
@@ -41,7 +40,7 @@ _releases = Select(
     987_654_321,
     "a sample of a version",
 )
-_add_release, _add_file = Insert(Release), Insert(File)
+_add_project, _add_release, _add_file = Insert(Project), Insert(Release), Insert(File)
 CLOSED = frozenset({ProjectStatus.ARCHIVED, ProjectStatus.QUARANTINED})
 
 
@@ -112,12 +111,12 @@ def _add(
         if change.touched_since(found.serial, distribution.normalized_name):
             # Judged again: only inside do the answers still hold at the insert.
             found = _judge(distribution, spooled, index, who, _standing(distribution, spooled, index))
-        store.claim(contents)
+        change.send(*store.claiming(contents))
         if found.present:
             return False
         project = found.project or _create_project(change, index, distribution, actor, who)
         release = found.release or _create_release(project, distribution)
-        _create_file(release, distribution, spooled, index, actor)
+        change.send(_creating_file(release, distribution, spooled, index, actor))
         change.note("add file", project, version=release.version, filename=distribution.filename)
         place = f"{index.slug}/{project.normalized_name}"
         facts = FileFacts(index.id, project.pk, spooled.sha256, spooled.size, actor.user_id, place)
@@ -219,14 +218,11 @@ def _check_lengths(distribution: Distribution) -> None:
 def _create_project(
     change: Change, index: IndexView, distribution: Distribution, actor: Actor, who: Who | None
 ) -> Project:
-    project = Project.objects.create(
-        index_id=index.id, name=distribution.name, normalized_name=distribution.normalized_name
-    )
+    project = _add_project(index_id=index.id, name=distribution.name, normalized_name=distribution.normalized_name)
     change.note("create project", project)
-    owner = User.objects.filter(pk=actor.user_id).first() if actor.user_id is not None else None
-    if owner is not None:
+    if actor.user_id is not None:
         place = index.project_place(project.normalized_name, project.pk)
-        own_new_project(actor, who, place, index.slug, owner)
+        change.send(*owning_new_project(actor, who, place, index.slug, actor.user_id))
     return project
 
 
@@ -242,11 +238,11 @@ def _create_release(project: Project, distribution: Distribution) -> Release:
     )
 
 
-def _create_file(
+def _creating_file(
     release: Release, distribution: Distribution, spooled: Spooled, index: IndexView, actor: Actor
-) -> None:
+) -> Statement:
     described = distribution.metadata_file
-    _add_file(
+    return _add_file.statement(
         index_id=index.id,
         release=release,
         filename=distribution.filename,

@@ -6,11 +6,11 @@ from typing import NamedTuple
 from django.db import connection
 
 from pkgindex.blobs import store
-from pkgindex.catalog.changes import last_serial
+from pkgindex.catalog.changes import asking_serial, serial_in
 from pkgindex.catalog.models import File, Project, RetiredFilename
 from pkgindex.catalog.names import normalize
 from pkgindex.catalog.policy import IndexView
-from pkgindex.prepared import Select
+from pkgindex.prepared import Select, ask
 from pkgindex.upload.submission import Spooled, Submission
 
 PROJECT_COLUMNS = ("id", "index_id", "name", "normalized_name", "status")
@@ -73,12 +73,15 @@ class Standing:
 
 def stand(name: str, filename: str, sha256: str, index: IndexView) -> Standing:
     """Look all of it up; `name` in any spelling."""
-    serial = last_serial()  # first: what changes while the rest is read counts as changed later
-    rows = _projects(index.id, normalize(name))
-    project = Project.from_db(connection.alias, PROJECT_COLUMNS, rows[0]) if rows else None
-    found = dict.fromkeys(_same(index.id, filename, sha256))
-    files = tuple(Kept(*row[:3]) for row in found if row[3] == index.id)
-    return Standing(serial, project, files, next((kept for (kept,) in _retired(index.id, filename)), ""))
+    head, projects, same, retired = ask(
+        asking_serial(),  # first: what changes while the rest is read counts as changed later
+        _projects.statement(index.id, normalize(name)),
+        _same.statement(index.id, filename, sha256),
+        _retired.statement(index.id, filename),
+    )
+    project = Project.from_db(connection.alias, PROJECT_COLUMNS, projects[0]) if projects else None
+    files = tuple(Kept(*row[:3]) for row in dict.fromkeys(same) if row[3] == index.id)
+    return Standing(serial_in(head), project, files, next((kept for (kept,) in retired), ""))
 
 
 def is_published(submission: Submission, spooled: Spooled, index: IndexView, standing: Standing) -> bool:
