@@ -8,6 +8,7 @@ from pkgindex.audit.record import SYSTEM
 from pkgindex.catalog import services as catalogue
 from pkgindex.catalog.models import File, JournalEntry, Project
 from pkgindex.errors import ServiceError
+from pkgindex.upload import standing as standing_module
 from pkgindex.upload.services import publish
 from pkgindex.upload.standing import Standing, stand
 from tests.support.distributions import wheel
@@ -52,6 +53,27 @@ def test_change_of_the_project_meanwhile_is_seen(index, code):
         publish(*hand, index.view(), None, SYSTEM, standing=standing)
     assert caught.value.code == code
     assert not File.objects.filter(blob_id=hand[1].sha256).exists()
+
+
+def test_file_that_goes_away_while_it_is_looked_up_is_gone(index, monkeypatch):
+    """Its row was read and its release is no longer there: it counts as removed, and the change is seen at the end."""
+    upload(index, *wheel())
+    upload(index, *wheel(version="1.1"))
+    hand = received(*wheel(version="1.1", description="other"))
+    ask = standing_module.ask
+
+    def ask_and_remove(*statements):
+        found = ask(*statements)
+        catalogue.delete_file(SYSTEM, None, File.objects.get(filename__contains="1.1"))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(standing_module, "ask", ask_and_remove)
+        standing = stood(index, hand)
+    assert standing.files == ()
+    with pytest.raises(ServiceError) as caught:
+        publish(*hand, index.view(), None, SYSTEM, standing=standing)
+    assert caught.value.code == "filename_retired"
 
 
 def test_project_that_was_created_meanwhile_is_used(index):
