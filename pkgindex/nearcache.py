@@ -31,7 +31,7 @@ class NearCache(Generic[V]):
         *,
         dump: Callable[[V], Any],
         restore: Callable[[Any], V],
-        most: int = 10_000,
+        most: int = 5_000,
         local_seconds: float = LOCAL_SECONDS,
         shared_seconds: int = SHARED_SECONDS,
     ) -> None:

@@ -15,7 +15,7 @@ from throttling.subjects import Caller, Network, address_key, network_of, safe
 STORAGE = "storage"  # what somebody keeps
 OF_THINGS = "-storage"  # `project-storage` is what things named `project:…` keep, and nobody else
 APART = frozenset({"breach", "login", "bandwidth", STORAGE})  # no ordinary requests: a limit must name them
-MOST_REMEMBERED = 20_000
+MOST_REMEMBERED = 5_000
 
 Bound = tuple[Limit, str]  # a limit and the subject whose bucket it charges
 

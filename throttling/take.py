@@ -15,7 +15,7 @@ from throttling.subjects import Caller, address_key
 
 log = logging.getLogger("throttling")
 ONE_REQUEST = Costs()
-MOST_PREPARED = 20_000
+MOST_PREPARED = 5_000  # decisions; with what a snapshot remembers of their callers 1.5 KB each
 
 Prepared = tuple[tuple[Charge, ...], tuple[Line, ...]]  # what a decision tells of, and what the store is asked
 GUARDS = frozenset({"login", "breach"})  # what an unforeseen fault must not open
