@@ -4,8 +4,13 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+SETTLING = 60.0  # seconds without a change after which a folder is on the disk, whoever made it
+MOST_SETTLED = 1_000
+_settled: set[Path] = set()  # folders that this process has seen on the disk; the first level, above all
 
 MODE = 0o644  # a web server in front of us may run as another user; the folders above decide who comes near
 
@@ -69,8 +74,9 @@ def move_durably(moves: Sequence[tuple[Path, Path]], top: Path, temporary: Path)
     for source, _ in moves:
         sync_file(source)
     changed: dict[Path, None] = {}
+    unsettled: set[Path] = set()
     for source, target in moves:
-        changed |= dict.fromkeys(_make_directories(target.parent, top))
+        unsettled |= _make_directories(target.parent, top)
         try:
             source.replace(target)
         except OSError as error:
@@ -78,20 +84,30 @@ def move_durably(moves: Sequence[tuple[Path, Path]], top: Path, temporary: Path)
                 raise
             _copy_durably(source, target, temporary)
         changed[target.parent] = None
-    for folder in changed:
+    for folder in changed | dict.fromkeys(folder.parent for folder in unsettled):
         sync_directory(folder)
+    if len(_settled) > MOST_SETTLED:
+        _settled.clear()
+    _settled.update(unsettled)
 
 
-def _make_directories(directory: Path, top: Path) -> list[Path]:
-    """Create `directory` and its parents down from `top`; the folders that have new entries, to be synced."""
-    missing = []
-    current = directory
-    while not current.is_dir() and current != top.parent:
-        missing.append(current)
-        current = current.parent
-    for folder in reversed(missing):
-        folder.mkdir(parents=True, exist_ok=True)
-    return [folder.parent for folder in missing]
+def _make_directories(directory: Path, top: Path) -> set[Path]:
+    """Create `directory` and its parents from `top` on; those that a power cut could still take away.
+
+    One that is there may be another upload's, which has not synced it yet.
+    """
+    above = [folder for folder in directory.parents if folder == top or top in folder.parents]
+    found = set()
+    for folder in (*reversed(above), directory):
+        try:
+            changed = folder.stat().st_ctime
+        except FileNotFoundError:
+            folder.mkdir(parents=True, exist_ok=True)
+            found.add(folder)
+        else:
+            if folder not in _settled and time.time() - changed < SETTLING:
+                found.add(folder)
+    return found
 
 
 def _copy_durably(source: Path, target: Path, temporary: Path) -> None:

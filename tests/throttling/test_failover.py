@@ -91,7 +91,7 @@ def test_a_store_that_hangs_costs_one_time_out(deaf):
     store.primary.close()
     assert answer.degraded
     assert first < 0.25
-    assert rest < 0.1
+    assert rest < 1.0  # a hundred time-outs would be five seconds
 
 
 def test_only_one_request_at_a_time_tries_an_absent_store(deaf):

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from redis.connection import AbstractConnection
 
 from balancing import snapshot
-from pkgindex.blobs import store
+from pkgindex.blobs import files, store
 from tests.support.distributions import wheel
 from tests.support.uploads import post, upload_body
 
@@ -29,6 +29,7 @@ def cost(client, index, people, basic, monkeypatch) -> Callable[..., Counter[str
     counts: Counter[str] = Counter()
     for number in range(256):
         Path(store.storage().location, f"{number:02x}").mkdir(parents=True)
+    monkeypatch.setattr(files, "SETTLING", 0.0)  # they have been there for long
     picture = snapshot.current()
     monkeypatch.setattr(snapshot, "current", lambda: picture)  # else it is looked up once a second, by whoever asks
     fsync, send = os.fsync, AbstractConnection.send_packed_command
