@@ -75,6 +75,7 @@ class Outcome:
 def main() -> int:
     """Start, load, watch, tell; 1 where something is wrong, 130 after Ctrl-C."""
     options = _options()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts with `&`
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     server = Scaled(options.projects, options.files)
     try:
