@@ -70,6 +70,7 @@ def _options() -> argparse.Namespace:
     parts = [part for part in measurements.PARTS if part != "install" or not options.quick]
     options.only = _words(parser, options.only, parts, measurements.PARTS)
     options.contestants = _words(parser, options.contestants, [k.name for k in ALL], [k.name for k in ALL])
+    options.out.parent.mkdir(parents=True, exist_ok=True)  # not after an hour
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     if not shutil.which("wrk"):
         parser.error("wrk is not on PATH: nothing can be measured")
@@ -127,7 +128,7 @@ def step(row: Measurement, one: Contestant, number: int, cell: Cell) -> None:
         if number == 0:
             row.ready(one)
         else:
-            row.warm(one)
+            row.warm_up(one)
             before = one.cpu()
             found = row.once(one, number)
             cell.figures.append(found.value)

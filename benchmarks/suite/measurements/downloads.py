@@ -28,7 +28,7 @@ class DownloadRow(Measurement):
     def ready(self, one: Contestant) -> None:
         self._urls[one.name] = one.file_url(f"file-{self.size}")
 
-    def warm(self, one: Contestant) -> None:
+    def warm_up(self, one: Contestant) -> None:
         self._load(one, 1)
 
     def once(self, one: Contestant, number: int) -> Figure:  # noqa: ARG002 - every round is alike

@@ -67,7 +67,7 @@ class PageRow(Measurement):
         if self.encoding == "gzip" and answer.headers.get("Content-Encoding") != "gzip":
             raise NotOffered("no gzip")
 
-    def warm(self, one: Contestant) -> None:
+    def warm_up(self, one: Contestant) -> None:
         url, headers, size = self._ready[one.name]
         if size <= LARGE:  # the largest take longer than anything that a server has to think of again
             load(url, headers, seconds=1, connections=16)
