@@ -15,7 +15,7 @@ _env = load()
 
 TMPFS = "/dev/shm"  # noqa: S108 - gunicorn makes its heartbeat file there under a name of its own
 
-worker_class = "gthread"
+worker_class = "pkgindex.worker.loop.Worker"
 workers = 2
 # Measured: docs/decisions/0004-worker-class.md. Each thread that asks SQL keeps a database connection for a minute.
 threads = _env.web_threads

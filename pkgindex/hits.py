@@ -5,19 +5,26 @@ middlewares. Each way decides from the environment of WSGI, by the functions tha
 is not plain (credentials to be looked up, a refusal, an error, a redirect, a session, a page to be built, an unusual
 header) Django answers, as it would have done anyway. `tests/simple/test_hits.py` and `tests/downloads/test_hits.py`
 show that both give the same answers.
+
+Any WSGI server can call `Hits`. Our own worker (`pkgindex.worker`) asks `at_once` first, for all the requests that have
+come in meanwhile, and calls with those that were not answered.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 
 from pkgindex import metrics
 from pkgindex.downloads import hits as files
-from pkgindex.shortway import Application, Environ, Reply, Start, Way
+from pkgindex.shortway import Application, Asked, Environ, Reply, Start, Way
 from pkgindex.simple import hits as pages
+from pkgindex.throttles import HELD
+from pkgindex.worker import DECIDED, LINES
+from throttling import delays, store, take
+from throttling.decision import Decision
+from throttling.lines import Verb
 
-LINES = {200: "200 OK", 304: "304 Not Modified"}
-WAYS: tuple[Way, ...] = (pages.answer, files.answer)
+WAYS: tuple[Way, ...] = (pages.asked, files.asked)
 
 log = logging.getLogger(__name__)
 
@@ -29,25 +36,79 @@ class Hits:
         self._django = django
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        """Serve one request."""
+        """Serve one request; it may wait, for Redis and as long as limits hold it back."""
         began = perf_counter()
-        reply = _first(environ)
+        reply = _guarded(environ)
         if reply is None:
             return self._django(environ, start_response)
-        metrics.note(reply.scope, reply.status, perf_counter() - began, reply.decisions)
-        if reply.charged:
-            metrics.download_bytes.inc(reply.charged)
+        _count(reply, perf_counter() - began)
         start_response(LINES[reply.status], reply.fields)
         return reply.body
 
+    def at_once(self, environs: Sequence[Environ]) -> list[Reply | None]:
+        """The answers that need nothing but one round trip for all of them together; None for the other requests.
 
-def _first(environ: Environ) -> Reply | None:
-    try:
-        for way in WAYS:
-            reply = way(environ)
+        Those are to be called with, in the same environment or with its `DECIDED`, by a thread that may wait.
+        """
+        began = perf_counter()
+        # While Redis is away a decision may have to wait for it.
+        replies: list[Reply | None] = _at_once(environs) if store.is_well() else [None] * len(environs)
+        for reply in replies:
             if reply is not None:
-                return reply
+                _count(reply, perf_counter() - began)
+        return replies
+
+
+def _count(reply: Reply, seconds: float) -> None:
+    metrics.note(reply.scope, reply.status, seconds, reply.decisions)
+    if reply.charged:
+        metrics.download_bytes.inc(reply.charged)
+
+
+def _guarded(environ: Environ) -> Reply | None:
+    try:
+        return _waiting(environ)
     except Exception:
         # A fault of the short way must not become one of the service: the long way is open.
         log.exception("a request was not answered the short way")
+        return None
+
+
+def _waiting(environ: Environ) -> Reply | None:
+    asked, decision = environ.pop(DECIDED, None) or (_asked(environ), None)
+    if asked is None:
+        return None
+    question = asked.question
+    if decision is None:
+        decision = take.decide_all((question,))[0]
+    take.follow_up(question, decision)
+    charged = question.verb is Verb.TAKE
+    decision = delays.hold_back(decision, question.caller, charged=charged)
+    if charged:
+        environ[HELD] = decision
+    return asked.reply(decision, environ)
+
+
+def _at_once(environs: Sequence[Environ]) -> list[Reply | None]:
+    every = [_asked(environ) for environ in environs]
+    plain = [(place, asked) for place, asked in enumerate(every) if asked is not None]
+    replies: list[Reply | None] = [None] * len(environs)
+    for (place, asked), decision in zip(plain, take.decide_all([asked.question for _, asked in plain]), strict=True):
+        replies[place] = _reply(asked, decision, environs[place])
+    return replies
+
+
+def _reply(asked: Asked, decision: Decision, environ: Environ) -> Reply | None:
+    """The answer; where there is none yet the decision is kept for whoever calls, since it is charged already."""
+    if asked.question.verb is Verb.TAKE:
+        environ[DECIDED] = asked, decision
+    at_once = decision.allowed and not decision.delay_us and not take.is_shadowed(decision)
+    return asked.reply(decision, environ) if at_once and asked.is_settled(decision) else None
+
+
+def _asked(environ: Environ) -> Asked | None:
+    for way in WAYS:
+        asked = way(environ)
+        if asked is not None:
+            return asked
     return None

@@ -22,6 +22,11 @@ class Window:
         self.when_closed: Callable[[int], None] | None = None
         file.seek(start)
 
+    @property
+    def left(self) -> int:
+        """Bytes of the part that were not read yet."""
+        return self._left
+
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes of what is left of the part."""
         wanted = self._left if size < 0 else min(size, self._left)

@@ -1,14 +1,15 @@
 """What the ways past Django have in common: requests as WSGI hands them over, and answers before they are sent.
 
 A short way makes the same decisions as its view, by the same functions, from what this process knows already and one
-question to Redis. It answers None wherever something is not plain, and Django answers instead: with the decision about
-limits that was made, if there is one (`pkgindex.throttles.HELD`), so that one request is charged once.
+question to Redis. First it says what the request asks for, then what is answered to that once limits have decided.
+Either is None wherever something is not plain, and Django answers instead: with the decision about limits that was
+made, if there is one (`pkgindex.throttles.HELD`), so that one request is charged once.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -22,6 +23,7 @@ from pkgindex.throttles import as_caller
 from throttling import plans
 from throttling.decision import Decision
 from throttling.subjects import Caller
+from throttling.take import Question
 
 # What only Django understands: sessions, preconditions other than If-None-Match, other names for the host.
 UNUSUAL = ("HTTP_COOKIE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_X_FORWARDED_HOST", "SCRIPT_URL")
@@ -44,7 +46,21 @@ class Reply:
     charged: int = 0
 
 
-Way = Callable[[Environ], Reply | None]
+class Asked(Protocol):
+    """What a request asks for, of which this process has everything but the decision about limits."""
+
+    @property
+    def question(self) -> Question:
+        """What limits are asked."""
+
+    def is_settled(self, decision: Decision) -> bool:
+        """Whether `reply` has nobody left to ask."""
+
+    def reply(self, decision: Decision, environ: Environ) -> Reply | None:
+        """The answer; None where Django must answer."""
+
+
+Way = Callable[[Environ], Asked | None]
 
 
 def is_plain(environ: Environ, methods: frozenset[str]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from throttling.lines import Answer, Line, Outcome
+from throttling.lines import NOTHING, Answer, Line, Outcome
 from throttling.rates import Limit, Mode, Rate, Strategy, Unit
 
 WARN_AT = 0.8
@@ -80,9 +80,6 @@ class Result:
             return None
         left = self.remaining * elapsed // self.used
         return left if left < self.outcome.reset else None
-
-
-NOTHING = Answer(0, 0, ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,17 @@ class Answer(NamedTuple):
     beside: Beside | None = None
 
 
+NOTHING = Answer(0, 0, ())  # where nothing was asked
+
+
+class Asking(NamedTuple):
+    """One decision of several that a store makes in one round trip: see `Store.decide`."""
+
+    verb: Verb
+    lines: tuple[Line, ...]
+    beside: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Costs:
     """What a request costs in each unit."""

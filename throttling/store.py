@@ -44,6 +44,12 @@ def reset() -> None:
         _store = None
 
 
+def is_well() -> bool:
+    """True while decisions are made where they belong: nobody has found the store to be away."""
+    held = _store
+    return not (isinstance(held, FailoverStore) and held.breaker.is_open)
+
+
 def status() -> dict[str, Any]:
     """For health pages: `state` (closed, open, memory) and, while open, since when and why."""
     store = get()

@@ -5,10 +5,11 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from throttling import bans, plans, signals, stats, stock, store
 from throttling.decision import Charge, Decision, Result
-from throttling.lines import Answer, Costs, Line, Verb, ban_line, key_of, line_for
+from throttling.lines import NOTHING, Answer, Asking, Costs, Line, Verb, ban_line, key_of, line_for
 from throttling.rates import SECOND, Limit, Per, Strategy, Unit
 from throttling.snapshot import Bound, Snapshot
 from throttling.subjects import Caller, address_key
@@ -17,7 +18,21 @@ log = logging.getLogger("throttling")
 ONE_REQUEST = Costs()
 MOST_PREPARED = 5_000  # decisions; with what a snapshot remembers of their callers 1.5 KB each
 
+
+class Question(NamedTuple):
+    """One decision to be made: what `take` (or, with the verb TEST, `look`) is told."""
+
+    caller: Caller
+    scope: str
+    costs: Costs = ONE_REQUEST
+    resource: str = ""
+    limits: Sequence[Limit] | None = None
+    beside: str = ""
+    verb: Verb = Verb.TAKE
+
+
 Prepared = tuple[tuple[Charge, ...], tuple[Line, ...]]  # what a decision tells of, and what the store is asked
+NO_LIMITS: Prepared = ((), ())
 GUARDS = frozenset({"login", "breach"})  # what an unforeseen fault must not open
 
 
@@ -36,9 +51,9 @@ def take(
     the store's server in the same round trip, found in `decision.answer.beside` where that was possible. The caller
     of this function sleeps `delay_us` before it goes on.
     """
-    decision = _guarded(Verb.TAKE, caller, scope, costs, resource, limits, beside)
-    if decision.charges or decision.banned_for:
-        _follow_up(caller, decision)
+    question = Question(caller, scope, costs, resource, limits, beside)
+    decision = decide_all((question,))[0]
+    follow_up(question, decision)
     return decision
 
 
@@ -52,7 +67,38 @@ def look(
     beside: str = "",
 ) -> Decision:
     """What `take` would say now; charges nothing. With `charge` afterwards, limits count by the response."""
-    return _guarded(Verb.TEST, caller, scope, costs, resource, limits, beside)
+    return decide_all((Question(caller, scope, costs, resource, limits, beside, Verb.TEST),))[0]
+
+
+def decide_all(questions: Sequence[Question]) -> list[Decision]:
+    """Decisions that have nothing to do with each other, in one round trip; each is to be given to `follow_up`.
+
+    What follows a refusal may take long: whoever must not wait gives that to somebody else.
+    """
+    try:
+        return _decide_all(questions)
+    except Exception:
+        # A fault of the limiter must not become a fault of the service; a guard stays shut.
+        log.exception("no limit could be decided in %s", ", ".join(sorted({one.scope for one in questions})))
+        return [Decision(one.scope not in GUARDS, one.scope) for one in questions]
+
+
+def follow_up(question: Question, decision: Decision) -> None:
+    """What comes after a decision: notes, statistics, a ban. Nothing where it only looked."""
+    if question.verb is not Verb.TAKE or not (decision.charges or decision.banned_for):
+        return
+    try:
+        if not decision.allowed:
+            _refused(question.caller, decision)
+        elif is_shadowed(decision):
+            _shadowed(question.caller, decision)
+    except Exception:
+        log.exception("the refusal of %s in %s stands, but was not followed up", question.caller.key, decision.scope)
+
+
+def is_shadowed(decision: Decision) -> bool:
+    """Whether a limit that only watches would have refused."""
+    return any(outcome.refused for outcome in decision.answer.outcomes)
 
 
 def charge(decision: Decision) -> None:
@@ -104,50 +150,54 @@ def standing(bound: Sequence[Bound]) -> tuple[Result, ...]:
     return Decision(True, charges=charges, answer=stock.tested(charges)).results if charges else ()
 
 
-def _guarded(
-    verb: Verb,
-    caller: Caller,
-    scope: str,
-    costs: Costs,
-    resource: str,
-    limits: Sequence[Limit] | None,
-    beside: str = "",
-) -> Decision:
-    try:
-        return _decide(verb, caller, scope, costs, resource, limits, beside)
-    except Exception:
-        # A fault of the limiter must not become a fault of the service; a guard stays shut.
-        log.exception("no limit could be decided for %s in %s", caller.key, scope)
-        return Decision(scope not in GUARDS, scope)
-
-
-def _decide(
-    verb: Verb,
-    caller: Caller,
-    scope: str,
-    costs: Costs,
-    resource: str,
-    limits: Sequence[Limit] | None,
-    beside: str,
-) -> Decision:
+def _decide_all(questions: Sequence[Question]) -> list[Decision]:
     snapshot = plans.current()
-    if snapshot.exempt and snapshot.exempts(caller, scope, time.time()):
-        return Decision(True, scope)
-    if snapshot.bans:
+    prepared = [_prepared(snapshot, one) for one in questions]
+    askings = [
+        Asking(one.verb, made[1], one.beside)
+        for one, made in zip(questions, prepared, strict=True)
+        if not isinstance(made, Decision)
+    ]
+    answers = iter(_answers(askings))
+    return [
+        made if isinstance(made, Decision) else _concluded(one, made[0], next(answers))
+        for one, made in zip(questions, prepared, strict=True)
+    ]
+
+
+def _answers(askings: Sequence[Asking]) -> list[Answer]:
+    if len(askings) == 1:
+        (one,) = askings
+        return [store.get().decide(one.verb, one.lines, beside=one.beside)]
+    return store.get().decide_each(askings) if askings else []
+
+
+def _prepared(snapshot: Snapshot, question: Question) -> Decision | Prepared:
+    """What the store is to be asked, or the decision where it need not be."""
+    caller, scope = question.caller, question.scope
+    exempt = bool(snapshot.exempt) and snapshot.exempts(caller, scope, time.time())
+    if snapshot.bans and not exempt:
         left = snapshot.banned_until(caller) - time.time()
         if left > 0 and scope not in GUARDS:
             return Decision(False, scope, banned_for=round(left * SECOND))
-    charges, lines = _charges(snapshot, caller, scope, costs, resource, limits)
-    if not charges:
+    prepared = NO_LIMITS
+    if not exempt:
+        prepared = _charges(snapshot, caller, scope, question.costs, question.resource, question.limits)
+    if not prepared[0] and not question.beside:
         return Decision(True, scope)
-    if costs.storage:
-        stock.tested(charges)
-    answer = store.get().decide(verb, lines, beside=beside)
+    if question.costs.storage:
+        stock.tested(prepared[0])
+    return prepared
+
+
+def _concluded(question: Question, charges: tuple[Charge, ...], answer: Answer) -> Decision:
+    if not charges:
+        return Decision(True, question.scope, answer=NOTHING._replace(beside=answer.beside))
     if not answer.refused_by:
-        return Decision(True, scope, charges, answer, lease=costs.lease)
+        return Decision(True, question.scope, charges, answer, lease=question.costs.lease)
     first = charges[answer.refused_by - 1]
     banned = answer.outcomes[answer.refused_by - 1].wait if first.limit is None else 0
-    return Decision(False, scope, charges, answer, banned_for=banned)
+    return Decision(False, question.scope, charges, answer, banned_for=banned)
 
 
 def _charges(
@@ -193,19 +243,6 @@ def subject_of(limit: Limit, caller: Caller) -> str:
     if limit.per is Per.ASSIGNEE:
         return "everyone"
     return f"token:{caller.token}" if limit.per is Per.TOKEN and caller.token else caller.key
-
-
-def _follow_up(caller: Caller, decision: Decision) -> None:
-    try:
-        if not decision.allowed:
-            _refused(caller, decision)
-            return
-        for outcome in decision.answer.outcomes:
-            if outcome.refused:
-                _shadowed(caller, decision)
-                return
-    except Exception:
-        log.exception("the refusal of %s in %s stands, but was not followed up", caller.key, decision.scope)
 
 
 def _refused(caller: Caller, decision: Decision) -> None:

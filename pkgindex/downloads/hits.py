@@ -17,39 +17,51 @@ from pkgindex.downloads.mirrored import way_for
 from pkgindex.downloads.views import PREFIX, SHAPE, asset_of, permanent
 from pkgindex.sending import BLOCK_BYTES, Window
 from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, sender_of
-from pkgindex.throttles import HELD
-from throttling import bandwidth, delays, headers, leases, take
+from throttling import bandwidth, headers, leases
 from throttling.decision import Decision
 from throttling.lines import Costs
-from throttling.subjects import Caller
+from throttling.take import Question
 
 METHODS = frozenset({"GET"})
 CONDITIONS = ("HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Bytes:
     """A request for bytes that this process knows the place of."""
 
     file: Candidate
     asset: Asset
-    sender: Caller
+    question: Question
     by_nginx: bool
 
-    @property
-    def scope(self) -> str:
-        """What limits call it."""
-        return "metadata" if self.asset.is_metadata else "download"
+    def is_settled(self, _decision: Decision) -> bool:
+        """Nothing else is asked."""
+        return True
+
+    def reply(self, decision: Decision, environ: Environ) -> Reply | None:
+        """The bytes; None where limits refuse or count downloads under way, which Django would have to end."""
+        if leases.lines(decision) or not decision.allowed:
+            return None
+        asset = self.asset
+        own = [("ETag", asset.etag), ("Last-Modified", asset.last_modified)]
+        body: Iterable[bytes] = ()
+        if self.by_nginx:
+            own += [("X-Accel-Redirect", delivery.accel_path(asset)), ("Content-Length", "0")]
+        else:
+            window = _window(asset)
+            if window is None:
+                return None
+            if decision.counts_bytes:
+                window.when_closed = partial(leases.give_back_unsent, decision, asset.size)
+            body = file_body(environ, window, BLOCK_BYTES)
+            own += [("Content-Length", str(asset.size)), ("Accept-Ranges", "bytes")]
+        fields = [*_fixed(self.file.visibility, environ["wsgi.url_scheme"]), *own, *headers.fields(decision).items()]
+        return Reply(200, fields, body, self.question.scope, [decision], 0 if asset.is_metadata else asset.size)
 
 
-def answer(environ: Environ) -> Reply | None:
-    """The whole file; None where Django must answer."""
-    asked = _asked(environ)
-    decision = _decided(asked, environ) if asked else None
-    return _reply(asked, decision, environ) if asked and decision else None
-
-
-def _asked(environ: Environ) -> Asked | None:
+def asked(environ: Environ) -> Bytes | None:
+    """What the request asks for; None where Django must answer."""
     path: str = environ["PATH_INFO"]
     shape = SHAPE.match(path, len(PREFIX)) if path.startswith(PREFIX) and path.isascii() else None
     if shape is None or any(environ.get(name) for name in CONDITIONS) or not is_plain(environ, METHODS):
@@ -62,33 +74,9 @@ def _asked(environ: Environ) -> Asked | None:
     way, sender = way_for(asset, file.delivery, file.mirror_policy), sender_of(environ, who)
     if way not in {delivery.own, delivery.direct} or bandwidth.limits_of(sender):
         return None
-    return Asked(file, asset, sender, delivery.goes_by_accel(way, asset))
-
-
-def _decided(asked: Asked, environ: Environ) -> Decision | None:
-    """What limits say, left for Django where they refuse or count downloads under way, which it would have to end."""
-    costs = Costs() if asked.asset.is_metadata else Costs(size=asked.asset.size, lease=leases.new())
-    decision = take.take(asked.sender, asked.scope, costs, resource=environ["PATH_INFO"])
-    environ[HELD] = decision = delays.hold_back(decision, asked.sender)
-    return None if leases.lines(decision) or not decision.allowed else decision
-
-
-def _reply(asked: Asked, decision: Decision, environ: Environ) -> Reply | None:
-    asset = asked.asset
-    own = [("ETag", asset.etag), ("Last-Modified", asset.last_modified)]
-    body: Iterable[bytes] = ()
-    if asked.by_nginx:
-        own += [("X-Accel-Redirect", delivery.accel_path(asset)), ("Content-Length", "0")]
-    else:
-        window = _window(asset)
-        if window is None:
-            return None
-        if decision.counts_bytes:
-            window.when_closed = partial(leases.give_back_unsent, decision, asset.size)
-        body = file_body(environ, window, BLOCK_BYTES)
-        own += [("Content-Length", str(asset.size)), ("Accept-Ranges", "bytes")]
-    fields = [*_fixed(asked.file.visibility, environ["wsgi.url_scheme"]), *own, *headers.fields(decision).items()]
-    return Reply(200, fields, body, asked.scope, [decision], 0 if asset.is_metadata else asset.size)
+    costs = Costs() if asset.is_metadata else Costs(size=asset.size, lease=leases.new())
+    question = Question(sender, "metadata" if asset.is_metadata else "download", costs, resource=path)
+    return Bytes(file, asset, question, delivery.goes_by_accel(way, asset))
 
 
 def _window(asset: Asset) -> Window | None:

@@ -21,9 +21,11 @@ from pkgindex.simple.lru import Ready
 from pkgindex.simple.negotiate import OFFERS, Encoding, choose_encoding, choose_type, full_type
 from pkgindex.simple.pagecache import PageKey
 from pkgindex.simple.urls import INDEX
-from pkgindex.throttles import HELD, beside_of
-from throttling import delays, headers, take
-from throttling.subjects import Caller
+from pkgindex.throttles import beside_of
+from throttling import headers
+from throttling.decision import Decision
+from throttling.lines import Verb
+from throttling.take import Question
 
 PATH = re.compile(rf"\A/{INDEX}?simple/(?:(?P<name>[^/]+)/)?\Z")
 METHODS = frozenset({"GET", "HEAD"})
@@ -32,25 +34,40 @@ SCOPE = "index"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Page:
     """A request for a page that this process has ready; whether it is still the newest is not known yet."""
 
     page: PageKey
     ready: Ready
-    sender: Caller
+    question: Question  # what limits say, and beside it which version is the newest
     fixed: Fields  # what the answer says whoever asks
     known: bool  # whether the client names the page's entity tag
 
+    def is_settled(self, decision: Decision) -> bool:
+        """Whether the newest version came with the decision."""
+        return decision.answer.beside is not None
 
-def answer(environ: Environ) -> Reply | None:
-    """The page, or a 304; None where Django must answer."""
-    asked = _asked(environ)
-    return _answer(asked, environ) if asked else None
+    def reply(self, decision: Decision, environ: Environ) -> Reply | None:
+        """The page, or a 304; None where there is a newer one or limits refuse."""
+        ready = self.ready
+        version = pagecache.version_at_hand(self.page, decision.answer.beside)
+        if not (decision.allowed and version and version <= ready.version):
+            return None
+        own = [("ETag", ready.etag), ("X-PyPI-Last-Serial", str(ready.serial))]
+        if self.known:
+            return Reply(304, [*self.fixed, *own], (), SCOPE, [])
+        own.append(("Content-Length", str(ready.size)))
+        try:
+            body = _body(environ, ready)
+        except FileNotFoundError:  # a newer page has taken its place since
+            return None
+        return Reply(200, [*self.fixed, *own, *headers.fields(decision).items()], body, SCOPE, [decision])
 
 
-def _asked(environ: Environ) -> Asked | None:
+def asked(environ: Environ) -> Page | None:
     """What the request asks for; None where Django must answer."""
-    place = PATH.match(environ["PATH_INFO"])
+    path = environ["PATH_INFO"]
+    place = PATH.match(path)
     if place is None or not is_plain(environ, METHODS):
         return None
     name = place["name"] or ""
@@ -67,28 +84,9 @@ def _asked(environ: Environ) -> Asked | None:
         return None
     known = _names(environ.get("HTTP_IF_NONE_MATCH", ""), ready.etag)
     fixed = _fixed(index.visibility, environ["wsgi.url_scheme"], None if known else wanted)
-    return Asked(page, ready, sender_of(environ, who), fixed, known)
-
-
-def _answer(asked: Asked, environ: Environ) -> Reply | None:
-    """The answer, by one question to Redis: what limits say, and which version is the newest; or None, as above."""
-    ask, ready = take.look if asked.known else take.take, asked.ready
-    decision = ask(asked.sender, SCOPE, resource=environ["PATH_INFO"], beside=beside_of(asked.page.version_key))
-    decision = delays.hold_back(decision, asked.sender, charged=not asked.known)
-    version = pagecache.version_at_hand(asked.page, decision.answer.beside)
-    own = [("ETag", ready.etag), ("X-PyPI-Last-Serial", str(ready.serial))]
-    if not asked.known:
-        environ[HELD] = decision
-    if not (decision.allowed and version and version <= ready.version):
-        return None
-    if asked.known:
-        return Reply(304, [*asked.fixed, *own], (), SCOPE, [])
-    own.append(("Content-Length", str(ready.size)))
-    try:
-        body = _body(environ, ready)
-    except FileNotFoundError:  # a newer page has taken its place since
-        return None
-    return Reply(200, [*asked.fixed, *own, *headers.fields(decision).items()], body, SCOPE, [decision])
+    verb, beside = Verb.TEST if known else Verb.TAKE, beside_of(page.version_key)
+    question = Question(sender_of(environ, who), SCOPE, resource=path, beside=beside, verb=verb)
+    return Page(page, ready, question, fixed, known)
 
 
 def _body(environ: Environ, ready: Ready) -> Iterable[bytes]:

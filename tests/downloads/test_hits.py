@@ -17,15 +17,20 @@ from pkgindex.blobs import store
 from pkgindex.catalog import services as catalogue
 from pkgindex.catalog.models import File, Index
 from pkgindex.catalog.paths import file_path
-from pkgindex.hits import Hits
 from pkgindex.nearcache import every
 from tests.support.catalogue import add_wheel
-from tests.support.gateway import ask, environ_of, left_after, nobody
+from tests.support.gateway import GATES, ask, environ_of, left_after, nobody
 from throttling import services
 from throttling.models import Assignment, Limit, Plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CONTENT = os.urandom(5_000)
+
+
+@pytest.fixture(params=GATES)
+def gate(request):
+    """How a server asks: any one by a call, our worker at once and then by a call."""
+    return GATES[request.param]
 
 
 @pytest.fixture
@@ -73,7 +78,7 @@ def path_of(file: File, end: str = "") -> str:
 @pytest.mark.parametrize("delivery", ["direct", "accel", "proxy"])
 @pytest.mark.parametrize("prefix", ["", "/blobs/"])
 @pytest.mark.parametrize("limits", [False, True])
-def test_same_answer_as_django(django, public, file, limit, settings, end, delivery, prefix, limits):
+def test_same_answer_as_django(django, public, file, limit, settings, end, delivery, prefix, limits, gate):
     """Status, every header field and every byte; small files and metadata are sent from here whatever is wanted."""
     if limits:
         limit("burst", "1000/second")
@@ -83,26 +88,26 @@ def test_same_answer_as_django(django, public, file, limit, settings, end, deliv
     environ = environ_of(path_of(file, end), **{"wsgi.url_scheme": "https"})
     there = ask(django, dict(environ))
 
-    assert ask(Hits(nobody), dict(environ)) == there
+    assert ask(gate(nobody), dict(environ)) == there
     assert there[0] == "200 OK"
     assert ("x-accel-redirect" in there[1]) is (bool(prefix) and not end and delivery != "direct")
 
 
-def test_private_index_by_token(django, index, token):
+def test_private_index_by_token(django, index, token, gate):
     """With a token that the process knows, and what must not be kept by others says so."""
     environ = environ_of(path_of(add_wheel(index)), HTTP_AUTHORIZATION=token)
     there = ask(django, dict(environ))
 
-    assert ask(Hits(nobody), dict(environ)) == there
+    assert ask(gate(nobody), dict(environ)) == there
     assert there[1]["cache-control"].startswith("private")
 
 
-def test_the_server_gets_the_file_itself(django, file):
+def test_the_server_gets_the_file_itself(django, file, gate):
     """So that it can use sendfile."""
     environ = environ_of(path_of(file), **{"wsgi.file_wrapper": FileWrapper})
     ask(django, dict(environ))
 
-    answer = Hits(nobody)(environ, lambda *_: None)
+    answer = gate(nobody)(environ, lambda *_: None)
 
     assert isinstance(answer, FileWrapper)
     assert os.fstat(answer.filelike.fileno()).st_size == file.size
@@ -130,7 +135,7 @@ UNUSUAL = {
 
 
 @pytest.mark.parametrize("request_", UNUSUAL)
-def test_unusual_requests_are_djangos(django, file, limit, settings, request_):
+def test_unusual_requests_are_djangos(django, file, limit, settings, request_, gate):
     """The short way gives way, and what Django says is what is answered."""
     limit("burst", "1000/second")
     settings.ALLOWED_HOSTS = ["testserver"]
@@ -142,7 +147,7 @@ def test_unusual_requests_are_djangos(django, file, limit, settings, request_):
         asked.append(1)
         return django(environ, start)
 
-    answer, there = ask(Hits(watched), dict(environ)), ask(django, dict(environ))
+    answer, there = ask(gate(watched), dict(environ)), ask(django, dict(environ))
 
     assert asked
     assert (answer[0], answer[2]) == (there[0], there[2])
@@ -150,29 +155,29 @@ def test_unusual_requests_are_djangos(django, file, limit, settings, request_):
 
 @pytest.mark.parametrize("end", ["", ".metadata"])
 @pytest.mark.parametrize("limits", [False, True])
-def test_costs_one_round_trip_and_no_sql(django, file, limit, round_trips, end, limits):
+def test_costs_one_round_trip_and_no_sql(django, file, limit, round_trips, end, limits, gate):
     """With limits; without any, nobody needs to be asked."""
     if limits:
         limit("burst", "1000/second")
         limit("bytes", "1GB/day")
     environ = environ_of(path_of(file, end))
     ask(django, dict(environ))
-    ask(Hits(nobody), dict(environ))
+    ask(gate(nobody), dict(environ))
 
     with CaptureQueriesContext(connection) as queries:
-        trips = round_trips(lambda: ask(Hits(nobody), dict(environ)))
+        trips = round_trips(lambda: ask(gate(nobody), dict(environ)))
 
     assert (trips, len(queries)) == (int(limits), 0)
 
 
 @pytest.mark.parametrize(("rate", "passes"), [("2/hour fixed", 2), ("20KB/hour fixed", 3)])
-def test_refusal_is_charged_and_told_once(django, file, limit, rate, passes):
+def test_refusal_is_charged_and_told_once(django, file, limit, rate, passes, gate):
     """What is above a limit, of requests or of bytes, is refused as Django refuses it."""
     limit("few", rate)
     environ = environ_of(path_of(file))
     assert 6_500 > file.size > 5_000
 
-    statuses = [ask(Hits(django), dict(environ))[0][:3] for _ in range(6)]
+    statuses = [ask(gate(django), dict(environ))[0][:3] for _ in range(6)]
 
     assert statuses == ["200"] * passes + ["429"] * (6 - passes)
 
@@ -180,17 +185,17 @@ def test_refusal_is_charged_and_told_once(django, file, limit, rate, passes):
 @pytest.mark.parametrize(
     ("name", "rate", "scopes"), [("pace", "1GB/second", "bandwidth"), ("width", "3 concurrent", "download")]
 )
-def test_limits_that_last_are_djangos_and_charged_once(django, file, limit, name, rate, scopes):
+def test_limits_that_last_are_djangos_and_charged_once(django, file, limit, name, rate, scopes, gate):
     """Bandwidth, and downloads under way: Django paces and ends them."""
     limit("day", "1000/day calendar")
     limit(name, rate, scopes)
     environ = environ_of(path_of(file))
     before = left_after(django, dict(environ), "day")
 
-    assert [left_after(Hits(django), dict(environ), "day") for _ in range(6)] == [before - n for n in range(1, 7)]
+    assert [left_after(gate(django), dict(environ), "day") for _ in range(6)] == [before - n for n in range(1, 7)]
 
 
-def test_file_that_is_not_there_is_charged_nothing(django, file, limit):
+def test_file_that_is_not_there_is_charged_nothing(django, file, limit, gate):
     """Django tells that the bytes are missing, and gives back what the short way charged."""
     limit("day", "1000/day calendar")
     environ = environ_of(path_of(file))
@@ -199,24 +204,24 @@ def test_file_that_is_not_there_is_charged_nothing(django, file, limit):
     held = path.read_bytes()
     path.unlink()
 
-    assert ask(Hits(django), dict(environ))[0][:3] == "503"
+    assert ask(gate(django), dict(environ))[0][:3] == "503"
     path.write_bytes(held)
     assert left_after(django, dict(environ), "day") == before - 1
 
 
-def test_what_was_not_sent_is_given_back(django, file, limit):
+def test_what_was_not_sent_is_given_back(django, file, limit, gate):
     """A client that goes away is charged the bytes that it got."""
     limit("bytes", "1GB/day fixed")
     environ = environ_of(path_of(file))
     before = left_after(django, dict(environ), "bytes")
-    answer = Hits(nobody)(dict(environ), lambda *_: None)
+    answer = gate(nobody)(dict(environ), lambda *_: None)
     answer.read(1_000)
     answer.close()
 
     assert left_after(django, dict(environ), "bytes") == before - 1_000 - file.size
 
 
-def test_deleted_file(django, file):
+def test_deleted_file(django, file, gate):
     """What a process has forgotten is not sent by the short way either."""
     environ = environ_of(path_of(file))
     ask(django, dict(environ))
@@ -225,15 +230,15 @@ def test_deleted_file(django, file):
     for cache in every:
         cache.clear_local()
 
-    assert ask(Hits(django), dict(environ))[0].startswith("404")
+    assert ask(gate(django), dict(environ))[0].startswith("404")
 
 
-def test_revoked_token(django, index, token):
+def test_revoked_token(django, index, token, gate):
     """Nobody gets a file by what was known of a token before."""
     environ = environ_of(path_of(add_wheel(index)), HTTP_AUTHORIZATION=token)
     ask(django, dict(environ))
-    assert ask(Hits(nobody), dict(environ))[0] == "200 OK"
+    assert ask(gate(nobody), dict(environ))[0] == "200 OK"
 
     accounts.revoke(SYSTEM, None, Token.objects.get())
 
-    assert ask(Hits(django), dict(environ))[0].startswith("401")
+    assert ask(gate(django), dict(environ))[0].startswith("401")

@@ -5,6 +5,9 @@ from typing import Any
 
 from django.test import RequestFactory
 
+from pkgindex.hits import Hits
+from pkgindex.worker import DECIDED, LINES
+
 
 def environ_of(path: str, **more: str) -> dict[str, Any]:
     """The environment of a GET."""
@@ -15,6 +18,32 @@ def ask(application: Any, environ: dict[str, Any]) -> tuple[str, dict[str, str],
     """Status, header fields and body; what remains of limits is left out, since asking changes it."""
     status, found, body = _exchange(application, environ)
     return status, {name: re.sub(r";[rt]=\d+", "", value) for name, value in found.items()}, body
+
+
+def at_once(application: Any) -> Any:
+    """The application as our worker's loop asks it; what it does not answer at once is a failure."""
+
+    def ask_at_once(environ: dict[str, Any], start_response: Any) -> Any:
+        (reply,) = application.at_once([environ])
+        assert reply is not None, "not answered at once"
+        start_response(LINES[reply.status], reply.fields)
+        return reply.body
+
+    return ask_at_once
+
+
+def as_worker(application: Any) -> Any:
+    """The application as our worker asks it: at once, else by a thread, which gets what was decided alone."""
+
+    def ask_both(environ: dict[str, Any], start_response: Any) -> Any:
+        mine = dict(environ)
+        (reply,) = application.at_once([mine])
+        if reply is None:
+            return application(environ | {k: v for k, v in mine.items() if k == DECIDED}, start_response)
+        start_response(LINES[reply.status], reply.fields)
+        return reply.body
+
+    return ask_both
 
 
 def left_after(application: Any, environ: dict[str, Any], limit: str) -> int:
@@ -37,3 +66,11 @@ def _exchange(application: Any, environ: dict[str, Any]) -> tuple[str, dict[str,
 def nobody(*_: object) -> Any:
     """An application that is not to be asked."""
     raise AssertionError("Django was asked")
+
+
+def worker(django: Any) -> Any:
+    """Our worker with that application behind the short way."""
+    return at_once(Hits(django)) if django is nobody else as_worker(Hits(django))
+
+
+GATES = {"called": Hits, "our worker": worker}

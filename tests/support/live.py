@@ -39,7 +39,7 @@ _databases = itertools.cycle(range(2, 16))  # the tests' own process uses 0 and 
 
 @dataclass
 class LiveServer:
-    """gunicorn (gthread) with a migrated database, the default index `main`, a superuser and that user's token.
+    """gunicorn (our worker) with a migrated database, the default index `main`, a superuser and that user's token.
 
     `with LiveServer(tmp_path) as server:` starts it; `kill` and `start` on the same directory show what a crash leaves.
     """
@@ -94,7 +94,8 @@ class LiveServer:
     def start(self) -> "LiveServer":
         """Start gunicorn and return when it accepts connections."""
         command = [self.python, "-m", "gunicorn", "pkgindex.wsgi", "--bind", f"127.0.0.1:{self.port}"]
-        command += ["--worker-class", "gthread", "--workers", str(self.workers), "--threads", str(self.threads)]
+        command += ["--worker-class", "pkgindex.worker.loop.Worker"]
+        command += ["--workers", str(self.workers), "--threads", str(self.threads)]
         command += ["--no-control-socket", "--graceful-timeout", "3", "--log-level", "warning", *self.options]
         with (self.directory / "gunicorn.log").open("ab") as log:
             self.process = subprocess.Popen(

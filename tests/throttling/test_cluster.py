@@ -8,7 +8,7 @@ from django.test import override_settings
 
 from tests.standalone.servers import Redis, free_port
 from throttling import store as the_store
-from throttling.lines import Verb, line_for
+from throttling.lines import Asking, Verb, line_for
 from throttling.rates import Limit, parse
 from throttling.stores import clients
 from throttling.stores.redis import RedisStore
@@ -89,6 +89,13 @@ def test_several_subjects_are_all_or_none_over_slots(store):
         assert admitted == [0, 0, 0, 1, 1, 1]
         looked = store.decide(Verb.TEST, [own._replace(cost=0), wide._replace(cost=0)])
         assert [outcome.level for outcome in looked.outcomes] == [3, 3]
+
+
+def test_several_decisions_are_made_one_after_the_other(store):
+    """Their keys live in several slots; another key is not read beside them."""
+    asked = [Asking(Verb.TAKE, (line("a", "2/hour fixed", f"user:m{i % 2}"),), "page") for i in range(6)]
+    answers = store.decide_each([*asked, Asking(Verb.TAKE, (), "page")])
+    assert [(answer.refused_by, answer.beside) for answer in answers] == [(0, None)] * 4 + [(1, None)] * 2 + [(0, None)]
 
 
 def test_everything_else_works_in_a_cluster(store):

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.standalone.servers import Redis
-from throttling.lines import Verb, line_for
+from throttling.lines import Asking, Verb, line_for
 from throttling.rates import Limit, parse
 from throttling.stores import clients
 from throttling.stores.failover import FailoverStore, share_of
@@ -64,6 +64,23 @@ def test_a_stopped_store_is_answered_for_locally_and_comes_back_by_itself(server
     time.sleep(0.35)
     assert take(store).degraded is False
     assert store.status() == {"state": "closed"}
+
+
+def test_several_decisions_without_the_store(server, store):
+    """They are made locally, each of its own, after one time-out; and nothing was read beside them."""
+    asked = [Asking(Verb.TAKE, (line("3/hour fixed"),), "page") for _ in range(4)]
+    assert [answer.degraded for answer in store.decide_each(asked[:1])] == [False]
+    server.stop()
+
+    answers, seconds = timed(lambda: store.decide_each(asked))
+
+    assert [(answer.degraded, answer.refused_by, answer.beside) for answer in answers] == [
+        (True, 0, None), (True, 0, None), (True, 0, None), (True, 1, None),
+    ]  # fmt: skip
+    assert seconds < 1
+    server.start()
+    time.sleep(0.35)
+    assert not store.decide_each(asked[:1])[0].degraded
 
 
 def test_a_restart_between_two_requests_is_not_noticed(server, store):

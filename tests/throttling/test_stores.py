@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.throttling import stores
-from throttling.lines import Line, Verb, ban_key, ban_line, key_of, line_for
+from throttling.lines import Asking, Line, Verb, ban_key, ban_line, key_of, line_for
 from throttling.rates import Limit, Rate, Strategy, Unit, parse
 from throttling.stores.base import StoreError
 
@@ -245,3 +245,45 @@ def test_memory_is_bounded():
 def test_a_line_survives_as_the_contract_says():
     """The argument order of the script, pinned for other front ends."""
     assert line_for(LIMITS["shaped"], "user:1", 2) == Line("g", "rl:{user:1}:gshaped", 1, 200_000, 300_000, 0, 400_000)
+
+
+@pytest.mark.parametrize("kind", ["redis", "memory"])
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_several_decisions_are_as_one_after_the_other(kind, forgotten):
+    """Together in one message they say what they would say alone, in order, whether the script is known or not."""
+    client = stores.redis_client()
+    client.flushdb()
+    client.set("page", b"17")
+    few = line_for(Limit("f", parse("3/hour fixed")), "u:1", 1)
+    other = line_for(LIMITS["gcra"], "u:2", 1)
+    askings = [Asking(Verb.TAKE, (few,)) for _ in range(4)]
+    askings += [
+        Asking(Verb.TEST, (few, other), "page"),
+        Asking(Verb.TAKE, (), "page"),
+        Asking(Verb.TAKE, (other,), "none"),
+    ]
+    store = stores.make(kind)
+    if forgotten:
+        client.script_flush()
+
+    answers = store.decide_each(askings)
+
+    assert [answer.refused_by for answer in answers] == [0, 0, 0, 1, 1, 0, 0]
+    assert [len(answer.outcomes) for answer in answers] == [1, 1, 1, 1, 2, 0, 1]
+    beside = [(b"17",), (b"17",), (None,)] if kind == "redis" else [None] * 3
+    assert [answer.beside for answer in answers[4:]] == beside
+    assert store.decide_each([]) == []
+
+
+def test_one_fault_among_several_is_a_fault_of_the_store():
+    """And the next answers are those of the next questions."""
+    client = stores.redis_client()
+    client.flushdb()
+    client.lpush("list", b"x")
+    line = (line_for(LIMITS["gcra"], "u:1", 1),)
+    redis = stores.make("redis")
+
+    with pytest.raises(StoreError):
+        redis.decide_each([Asking(Verb.TAKE, line), Asking(Verb.TAKE, line, "list"), Asking(Verb.TAKE, line)])
+
+    assert redis.decide_each([Asking(Verb.TAKE, line, "none")])[0].beside == (None,)

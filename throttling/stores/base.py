@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from throttling.lines import Answer, Line, Verb
+from throttling.lines import Answer, Asking, Line, Verb
 
 
 class StoreError(Exception):
@@ -20,6 +20,10 @@ class Store(ABC):
         `beside` is a key that the caller wants to read from the same server: a store that can do both in one round
         trip puts it into the answer, others leave that empty.
         """
+
+    def decide_each(self, askings: Sequence[Asking]) -> list[Answer]:
+        """Decisions that have nothing to do with each other; in one round trip where the store can do that."""
+        return [self.decide(one.verb, one.lines, beside=one.beside) for one in askings]
 
     @abstractmethod
     def ban(self, key: str, length: int) -> bool:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from throttling.lines import Answer, Line, Outcome, Verb
+from throttling.lines import Answer, Asking, Line, Outcome, Verb
 from throttling.stores.base import Store, StoreError
 
 T = TypeVar("T")
@@ -80,6 +80,15 @@ class FailoverStore(Store):
         except StoreError as error:
             self.breaker.failed(error)
             return self._alone(verb, lines, now)
+
+    def decide_each(self, askings: Sequence[Asking]) -> list[Answer]:
+        """See Store; while the store is away each is decided as `decide` would."""
+        if not self.breaker.is_open:
+            try:
+                return self.primary.decide_each(askings)
+            except StoreError as error:
+                self.breaker.failed(error)
+        return super().decide_each(askings)
 
     def _alone(self, verb: Verb, lines: Sequence[Line], now: int) -> Answer:
         shares = [share_of(line, self.workers) for line in lines]

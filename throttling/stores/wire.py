@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.connection import ConnectionPool
 from redis.exceptions import NoScriptError, ResponseError
 
-from throttling.lines import Line, Verb
+from throttling.lines import Asking, Line, Verb
+
+
+class Reply(NamedTuple):
+    """What the server says to one asking: of the script, and the value of the other key."""
+
+    decision: Any
+    beside: Any
 
 
 class Script:
@@ -65,28 +72,46 @@ class Wire:
                 pass
         return self.run(client, wanted, len(lines), arguments(verb, lines, 0))
 
-    def take_beside(
-        self, client: Any, wanted: Script, verb: Verb, lines: tuple[Line, ...], key: str
-    ) -> tuple[Any, bytes | None]:
-        """As `take`, and the value of another key, both in one round trip."""
+    def take_each(self, client: Any, wanted: Script, askings: Sequence[Asking]) -> list[Reply]:
+        """As `take` for each, and the values of other keys, all in one round trip.
+
+        What an asking without lines wants is the other key alone.
+        """
+        replies = iter(self._replies(client, wanted, askings))
+        found = [Reply(next(replies) if one.lines else b"", next(replies) if one.beside else None) for one in askings]
+        return [self._known(client, wanted, one, reply) for one, reply in zip(askings, found, strict=True)]
+
+    def _known(self, client: Any, wanted: Script, asking: Asking, reply: Reply) -> Reply:
+        if isinstance(reply.decision, NoScriptError):
+            return reply._replace(
+                decision=self.run(client, wanted, len(asking.lines), arguments(asking.verb, asking.lines, 0))
+            )
+        for value in reply:
+            if isinstance(value, ResponseError):
+                raise value
+        return reply
+
+    def _replies(self, client: Any, wanted: Script, askings: Sequence[Asking]) -> list[Any]:
+        """What the server says to each command; an error stands in its place."""
         if type(client) is not Redis or type(client.connection_pool) is not ConnectionPool:
             pipeline = client.pipeline(transaction=False)
-            pipeline.execute_command("EVALSHA", wanted.digest, len(lines), *arguments(verb, lines, 0))
-            pipeline.get(key)
-            reply, value = pipeline.execute(raise_on_error=False)
-        else:
-            connection = self._connection(client.connection_pool)
-            command = packed(wanted.digest, verb, lines) + encoded(("GET", key))
-            connection.send_packed_command([command], check_health=False)
-            # Both answers are read before either is judged: what stays behind would answer the next question.
-            reply, value = _read(connection), _read(connection)
-        if isinstance(value, ResponseError):
-            raise value
-        if isinstance(reply, NoScriptError):
-            reply = self.run(client, wanted, len(lines), arguments(verb, lines, 0))
-        elif isinstance(reply, ResponseError):
-            raise reply
-        return reply, value
+            for one in askings:
+                if one.lines:
+                    words = arguments(one.verb, one.lines, 0)
+                    pipeline.execute_command("EVALSHA", wanted.digest, len(one.lines), *words)
+                if one.beside:
+                    pipeline.get(one.beside)
+            return list(pipeline.execute(raise_on_error=False))
+        connection = self._connection(client.connection_pool)
+        commands: list[bytes] = []
+        for one in askings:
+            if one.lines:
+                commands.append(packed(wanted.digest, one.verb, one.lines))
+            if one.beside:
+                commands.append(asked_for(one.beside))
+        connection.send_packed_command([b"".join(commands)], check_health=False)
+        # Every answer is read before any is judged: what stays behind would answer the next question.
+        return [_read(connection) for _ in commands]
 
     def _connection(self, pool: Any) -> Any:
         mine = self._mine
@@ -126,6 +151,12 @@ def encoded(command: Sequence[Any]) -> bytes:
         word = item if type(item) is bytes else str(item).encode()
         parts.append(b"$%d\r\n%b\r\n" % (len(word), word))
     return b"".join(parts)
+
+
+@lru_cache(maxsize=4_096)
+def asked_for(key: str) -> bytes:
+    """The command that reads a key."""
+    return encoded(("GET", key))
 
 
 @lru_cache(maxsize=4_096)

@@ -1,0 +1,89 @@
+"""From the bytes of a plain request to its environment of WSGI, and from an answer to the bytes before its body.
+
+Clients say the same about themselves in every request over a connection. gunicorn's own parser therefore reads a block
+of header fields once; a request with the same block has the same environment, but for method, path and port.
+"""
+
+import re
+import time
+from functools import lru_cache
+from typing import Any
+
+from gunicorn import SERVER, util
+from gunicorn.http import wsgi
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import IterUnreader
+
+from pkgindex.worker import LINES
+
+# What needs no decoding and no query; `//` is left to gunicorn, which has its own mind about it.
+LINE = re.compile(rb"\A(GET|HEAD) (/(?!/)[A-Za-z0-9._~/+-]*) HTTP/1\.1\r\n")
+END = b"\r\n\r\n"
+MOST_BLOCKS = 512  # a block and its environment take about 3 KB
+LONGEST_BLOCK = 4_096  # bytes; longer ones are read each time
+OF_ONE_REQUEST = ("REQUEST_METHOD", "PATH_INFO", "RAW_URI", "REMOTE_PORT")
+BODIES = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_EXPECT", "HTTP_UPGRADE")
+
+Environ = dict[str, Any]
+
+
+class Heads:
+    """Reads requests that are whole, have no body and keep their connection; None for all others.
+
+    `cfg` is gunicorn's configuration.
+    """
+
+    def __init__(self, cfg: Any) -> None:
+        self._cfg = cfg
+        self._blocks: dict[tuple[bytes, str], Environ | None] = {}
+
+    def environ(self, data: bytes, client: Any, server: Any) -> Environ | None:
+        """The environment of the request that `data` is; `client` and `server` are addresses of sockets."""
+        line = LINE.match(data)
+        if line is None or data.find(END) != len(data) - len(END):
+            return None
+        shared = self._shared(data, line.end(), client, server)
+        if shared is None:
+            return None
+        path = line[2].decode("ascii")
+        environ = shared | {"REQUEST_METHOD": line[1].decode("ascii"), "PATH_INFO": path, "RAW_URI": path}
+        if not isinstance(client, str | bytes):
+            environ["REMOTE_PORT"] = str(client[1])
+        return environ
+
+    def _shared(self, data: bytes, start: int, client: Any, server: Any) -> Environ | None:
+        """What all requests with this block of fields from this address have in common; None where one is unusual."""
+        if len(data) - start > LONGEST_BLOCK:
+            return self._read(data, client, server)
+        key = data[start:], "" if isinstance(client, str | bytes) else client[0]
+        try:
+            return self._blocks[key]
+        except KeyError:
+            if len(self._blocks) >= MOST_BLOCKS:
+                self._blocks.clear()
+            found = self._blocks[key] = self._read(data, client, server)
+            return found
+
+    def _read(self, data: bytes, client: Any, server: Any) -> Environ | None:
+        try:
+            request = Request(self._cfg, IterUnreader(iter([data])), client)
+            if request.should_close():
+                return None
+            _, environ = wsgi.create(request, None, client, server, self._cfg)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, gunicorn tells its client
+            return None
+        if any(name in environ for name in BODIES):
+            return None
+        return {name: value for name, value in environ.items() if isinstance(value, str) and name not in OF_ONE_REQUEST}
+
+
+def head(status: int, fields: list[tuple[str, str]]) -> bytes:
+    """Status line and fields of an answer that keeps its connection."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
+    return f"{_beginning(status, int(time.time()))}{lines}\r\n".encode("latin-1")
+
+
+@lru_cache(maxsize=8)
+def _beginning(status: int, _second: int) -> str:
+    date = util.http_date()
+    return f"HTTP/1.1 {LINES[status]}\r\nServer: {SERVER}\r\nDate: {date}\r\nConnection: keep-alive\r\n"

@@ -1,0 +1,265 @@
+"""The worker class for gunicorn: `worker_class = "pkgindex.worker.loop.Worker"`.
+
+It builds on the main loop of gunicorn's `gthread` (27.x; `tests/worker` runs the real thing). A connection waits in the
+poller from its first byte on. What can be read there is read; requests that the application answers at once are
+answered in the loop, and while a long answer is on its way its connection waits for the socket, not for a thread. For
+the rest the bytes that were read are given back to gunicorn's parser, and a thread goes on as in `gthread`.
+"""
+
+import errno
+import selectors
+import socket
+import time
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
+
+from pkgindex.worker import DECIDED, LINES
+from pkgindex.worker.heads import Heads, head
+from pkgindex.worker.outgoing import Outgoing
+
+RECEIVED = 16_384  # bytes read at once; a longer request is not for the loop
+TOGETHER = 64  # requests that share a round trip
+BEAT = 1.0  # seconds between signs of life for the arbiter, which waits `timeout` for one
+HOOKS = ("pre_request", "post_request")
+PASSING = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED}
+
+
+class Connection(TConn):
+    """One of gunicorn's, and what the loop knows of it."""
+
+    def __init__(self, *words: Any) -> None:
+        super().__init__(*words)
+        self.early = b""  # what the loop has read and a thread is to answer
+        self.decided: Any = None  # what the application has decided about that
+        self.out: Outgoing | None = None
+        self.active = time.monotonic()  # when something last moved
+        self.fresh = True  # nothing was asked over it yet
+
+
+class Worker(ThreadWorker):
+    """`gthread` that answers in its loop what the application has at once."""
+
+    alive: bool
+    wsgi: Any
+
+    def __init__(self, *words: Any, **named: Any) -> None:
+        super().__init__(*words, **named)
+        self._heads = Heads(self.cfg)
+        self._ready: list[tuple[Connection, bytes, dict[str, Any]]] = []
+        self._sending: set[Connection] = set()
+        self._decided: dict[socket.socket, Any] = {}
+        self._next_beat = 0.0
+        self._at_once: Any = None
+
+    def load_wsgi(self) -> None:
+        """Load the application, and see whether it answers at once and our loop knows what is spoken."""
+        super().load_wsgi()
+        cfg = self.cfg
+        hooked = any(cfg.settings[name].get() is not cfg.settings[name].default for name in HOOKS)
+        plain = not (cfg.is_ssl or hooked or cfg.statsd_host) and cfg.proxy_protocol == "off" and cfg.protocol == "http"
+        if plain and "h2" not in cfg.http_protocols and cfg.keepalive:
+            self._at_once = getattr(self.wsgi, "at_once", None)
+        self._application, self.wsgi = self.wsgi, self._call
+
+    def _call(self, environ: dict[str, Any], start_response: Any) -> Any:
+        decided = self._decided.pop(environ["gunicorn.socket"], None)
+        if decided is not None:
+            environ[DECIDED] = decided
+        return self._application(environ, start_response)
+
+    def notify(self) -> None:
+        """Tell the arbiter that we live; a system call, so not in every turn of the loop."""
+        now = time.monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + BEAT
+            super().notify()
+
+    def accept(self, listener: Any) -> None:
+        """Take a connection into the poller."""
+        if self._at_once is None:
+            super().accept(listener)
+            return
+        try:
+            sock, address = listener.accept()
+        except OSError as error:
+            if error.errno not in PASSING:
+                raise
+            return
+        self.nr_conns += 1
+        conn = Connection(self.cfg, sock, address, listener.getsockname())
+        conn.set_timeout()
+        self.pending_conns.append(conn)
+        self.poller.register(sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def on_pending_socket_readable(self, conn: Any, client: Any) -> None:
+        """The first bytes of a new connection."""
+        if self._at_once is None:
+            super().on_pending_socket_readable(conn, client)
+        else:
+            self._read(conn)
+
+    def on_client_socket_readable(self, conn: Any, client: Any) -> None:
+        """Another request over a kept connection."""
+        if self._at_once is None:
+            super().on_client_socket_readable(conn, client)
+        else:
+            self._read(conn)
+
+    def _read(self, conn: Connection) -> None:
+        try:
+            data = conn.sock.recv(RECEIVED)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(conn)
+            return
+        crowded = conn.fresh and len(self.keepalived_conns) >= self.max_keepalived
+        plain = self.alive and not crowded  # else a thread answers and closes
+        environ = self._heads.environ(data, conn.client, conn.server) if plain else None
+        if environ is None:
+            self._give_to_thread(conn, data)
+        else:
+            self._ready.append((conn, data, environ))
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """One turn: gather what has come in, then answer it."""
+        super().wait_for_and_dispatch_events(timeout)
+        while self._ready:
+            together, self._ready = self._ready[:TOGETHER], self._ready[TOGETHER:]
+            began = time.perf_counter()
+            replies = self._replies([environ for _, _, environ in together])
+            for (conn, data, environ), reply in zip(together, replies, strict=True):
+                if reply is None:
+                    conn.decided = environ.get(DECIDED)
+                    self._give_to_thread(conn, data)
+                else:
+                    self._answer(conn, reply)
+                    if self.log.access_log_enabled:
+                        self._log(environ, reply, time.perf_counter() - began)
+
+    def _replies(self, environs: list[dict[str, Any]]) -> list[Any]:
+        try:
+            return list(self._at_once(environs))
+        except Exception:
+            # A fault of the short way must not become one of the service: threads answer.
+            self.log.exception("requests were not answered at once")
+            return [None] * len(environs)
+
+    def _answer(self, conn: Connection, reply: Any) -> None:
+        conn.active = time.monotonic()
+        conn.out = Outgoing(head(reply.status, reply.fields), reply.body)
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+        if not self._push(conn):
+            return
+        if conn.out is not None:
+            self._leave_queues(conn)
+            conn.fresh = False
+            self._sending.add(conn)
+            self.poller.modify(conn.sock, selectors.EVENT_WRITE, partial(self._on_writable, conn))
+        elif conn.fresh:
+            self._leave_queues(conn)
+            self._keep(conn)
+
+    def _on_writable(self, conn: Connection, _client: Any) -> None:
+        conn.active = time.monotonic()
+        if self._push(conn) and conn.out is None:
+            self._sending.discard(conn)
+            self._keep(conn)
+
+    def _push(self, conn: Connection) -> bool:
+        """Send what the socket takes; False where the connection is gone. When all is out, `conn.out` is None."""
+        assert conn.out is not None  # noqa: S101 - of our own callers
+        try:
+            if conn.out.push(conn.sock):
+                conn.out.close()
+                conn.out = None
+        except OSError:
+            self._drop(conn)
+            return False
+        return True
+
+    def _keep(self, conn: Connection) -> None:
+        """Wait for its next request."""
+        conn.fresh = False
+        conn.set_timeout()
+        if not self.alive:
+            conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
+        self.keepalived_conns.append(conn)
+        self.poller.modify(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+
+    def _give_to_thread(self, conn: Connection, data: bytes) -> None:
+        self.poller.unregister(conn.sock)
+        self._leave_queues(conn)
+        conn.fresh = False
+        conn.early = data
+        self.enqueue_req(conn)
+
+    def handle(self, conn: Any) -> Any:
+        """In a thread: go on with what the loop has read."""
+        early, conn.early = getattr(conn, "early", b""), b""
+        if early:
+            conn.data_ready = True
+            conn.init()
+            conn.parser.unreader.unread(early)
+            if conn.decided is not None:
+                self._decided[conn.sock] = conn.decided
+                conn.decided = None
+        try:
+            return super().handle(conn)
+        finally:
+            self._decided.pop(conn.sock, None)  # where no application was called
+            conn.active = time.monotonic()
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Close what has been silent for too long. Connections stay where they are queued while the loop answers them,
+        so those that were busy since are queued again first.
+        """  # noqa: D205 - one sentence
+        now, queue = time.monotonic(), self.keepalived_conns
+        silent = []
+        while self._at_once and self.alive and queue and queue[0].timeout <= now:
+            conn = queue.popleft()
+            ends = conn.active + self.cfg.keepalive
+            if ends > now:
+                conn.timeout = ends
+                queue.append(conn)
+            else:
+                silent.append(conn)
+        queue.extendleft(silent)
+        super().murder_keepalived(force)
+        for conn in [one for one in self._sending if force or one.active + self.cfg.keepalive <= now]:
+            self._drop(conn)
+
+    def _drop(self, conn: Connection) -> None:
+        """Close a connection of the loop."""
+        self.poller.unregister(conn.sock)
+        self._leave_queues(conn)
+        self._sending.discard(conn)
+        self.nr_conns -= 1
+        conn.close()
+        if conn.out is not None:
+            # Whoever counts bytes takes back what was not sent, which asks Redis: not in the loop.
+            self.tpool.submit(conn.out.close)
+            conn.out = None
+
+    def _leave_queues(self, conn: Connection) -> None:
+        queue = self.pending_conns if conn.fresh else self.keepalived_conns
+        with suppress(ValueError):  # it may be on its way out
+            queue.remove(conn)
+
+    def _log(self, environ: dict[str, Any], reply: Any, seconds: float) -> None:
+        """As gunicorn logs it: when the answer begins, with its whole length."""
+        length = dict(reply.fields).get("Content-Length", "0") if environ["REQUEST_METHOD"] == "GET" else "0"
+        answer = SimpleNamespace(status=LINES[reply.status], headers=reply.fields, sent=int(length))
+        asked = [(name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")]
+        shown = {name: value for name, value in environ.items() if name != DECIDED}
+        self.log.access(answer, asked, shown, timedelta(seconds=seconds))
