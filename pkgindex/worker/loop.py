@@ -19,6 +19,7 @@ from typing import Any
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from pkgindex.worker import DECIDED, LINES
+from pkgindex.worker.fellows import PAUSE_SECONDS, Fellows
 from pkgindex.worker.heads import Heads, head
 from pkgindex.worker.outgoing import Outgoing
 
@@ -53,7 +54,8 @@ class Worker(ThreadWorker):
         self._ready: list[tuple[Connection, bytes, dict[str, Any]]] = []
         self._sending: set[Connection] = set()
         self._decided: dict[socket.socket, Any] = {}
-        self._next_beat = 0.0
+        self._next_beat = self._accept_from = 0.0  # on the monotonic clock
+        self._fellows, self._left_it = Fellows(self.age), False
         self._at_once: Any = None
 
     def load_wsgi(self) -> None:
@@ -79,8 +81,24 @@ class Worker(ThreadWorker):
             self._next_beat = now + BEAT
             super().notify()
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Watch the listening sockets, but not while the next connection is left to others."""
+        if not enabled or time.monotonic() >= self._accept_from:
+            super().set_accept_enabled(enabled)
+        if not self.alive:
+            self._fellows.leave()
+
     def accept(self, listener: Any) -> None:
-        """Take a connection into the poller."""
+        """Take a connection into the poller, unless another worker has fewer and has not been given its chance yet."""
+        if not self._left_it and self._fellows.any_has_fewer_than(self.nr_conns):
+            self._left_it, self._accept_from = True, time.monotonic() + PAUSE_SECONDS
+            self.set_accept_enabled(enabled=False)
+            return
+        self._left_it = False
+        self._accept(listener)
+        self._fellows.tell(self.nr_conns)
+
+    def _accept(self, listener: Any) -> None:
         if self._at_once is None:
             super().accept(listener)
             return
@@ -130,6 +148,11 @@ class Worker(ThreadWorker):
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """One turn: gather what has come in, then answer it."""
+        now = time.monotonic()
+        if now < self._accept_from:
+            timeout = min(timeout, self._accept_from - now)
+        if self.alive:
+            self._fellows.tell(self.nr_conns)
         super().wait_for_and_dispatch_events(timeout)
         while self._ready:
             together, self._ready = self._ready[:TOGETHER], self._ready[TOGETHER:]

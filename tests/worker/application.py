@@ -21,7 +21,8 @@ def reply(status, fields, body):
 
 def text(environ):
     """The environment, as far as it is text."""
-    return json.dumps({k: v for k, v in sorted(environ.items()) if isinstance(v, str)}).encode()
+    found = {name: value for name, value in sorted(environ.items()) if isinstance(value, str)}
+    return json.dumps(found | {"PROCESS": str(os.getpid())}).encode()
 
 
 def window():

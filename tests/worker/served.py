@@ -1,5 +1,6 @@
 """gunicorn with our worker and an application, and raw talk with it."""
 
+import json
 import os
 import signal
 import socket
@@ -65,6 +66,24 @@ class Served:
         while not psutil.Process(self.process.pid).children() and time.monotonic() < end:
             time.sleep(0.02)
         return psutil.Process(self.process.pid).children()[0]
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that answer."""
+        return psutil.Process(self.process.pid).children()
+
+    def wait_for_workers(self, count: int, seconds: float = 10.0) -> None:
+        """Return when so many have answered something."""
+        end, seen = time.monotonic() + seconds, set()
+        while time.monotonic() < end:
+            talks = [self.connect() for _ in range(4)]
+            for talk in talks:
+                seen.add(json.loads(talk.ask(request("/at-once")).body)["PROCESS"])
+            for talk in talks:
+                talk.__exit__()
+            if len(seen & {str(one.pid) for one in self.workers()}) >= count:
+                time.sleep(0.2)  # until they have seen that those connections are gone
+                return
+        raise TimeoutError(f"of {count} workers {len(seen)} answered")
 
     def connect(self, receive_buffer: int = 0) -> "Talk":
         """A connection of one's own."""

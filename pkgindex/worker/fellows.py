@@ -1,0 +1,40 @@
+"""How many connections each worker has, known to all of them: who has more than another leaves the next one to that.
+
+The workers of a server wait on one listening socket, and whoever wakes up first takes what comes: often the same one
+again, which then works while the others sleep. Few connections that last, as installers and uploaders have them, stay
+so for minutes. The counts lie in memory that all share, made before gunicorn's arbiter forks the workers.
+"""
+
+import mmap
+import time
+from struct import Struct
+
+SLOTS = 64  # workers beyond that share slots, and are balanced less well
+ALIVE_SECONDS = 3.0  # a worker that was not heard of for so long has ended, or hangs
+PAUSE_SECONDS = 0.002  # how long a connection is left to others; then whoever wakes up takes it
+
+_SLOT = Struct("di")  # when it was written, on the monotonic clock of this host; connections
+_shared = mmap.mmap(-1, SLOTS * _SLOT.size)
+
+
+class Fellows:
+    """The workers of this server as one of them, `number`, sees them."""
+
+    def __init__(self, number: int) -> None:
+        self._mine = number % SLOTS
+
+    def tell(self, connections: int) -> None:
+        """Say how many connections this worker has; once in `ALIVE_SECONDS` at least."""
+        _SLOT.pack_into(_shared, self._mine * _SLOT.size, time.monotonic(), connections)
+
+    def leave(self) -> None:
+        """Say that this worker takes no connections any more."""
+        _SLOT.pack_into(_shared, self._mine * _SLOT.size, 0.0, 0)
+
+    def any_has_fewer_than(self, connections: int) -> bool:
+        """Whether another worker that lives has fewer."""
+        now = time.monotonic()
+        return any(
+            count < connections and now - written < ALIVE_SECONDS and slot != self._mine
+            for slot, (written, count) in enumerate(_SLOT.iter_unpack(_shared[:]))
+        )

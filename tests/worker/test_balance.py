@@ -1,0 +1,78 @@
+"""Connections are spread over the workers of a server."""
+
+import json
+import signal
+from collections import Counter
+from contextlib import ExitStack
+
+import psutil
+import pytest
+
+from pkgindex.worker.fellows import ALIVE_SECONDS, SLOTS, Fellows
+from tests.worker.served import Served, request
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Two workers."""
+    with Served(tmp_path, ("--workers", "2", "--keep-alive", "30")) as served:
+        served.wait_for_workers(2)
+        yield served
+
+
+def who(talk, path="/at-once"):
+    """Which process answers."""
+    return json.loads(talk.ask(request(path)).body)["PROCESS"]
+
+
+@pytest.mark.parametrize("path", ["/at-once", "/nothing"])
+def test_lasting_connections_are_spread(own, path):
+    """Two by two, whoever wakes up first: each worker has half of them, from the second one on."""
+    with ExitStack() as stack:
+        for number in range(1, 7):
+            pair = [stack.enter_context(own.connect()) for _ in range(2)]
+            answered = Counter(who(talk, path) for talk in pair)
+            assert sorted(answered.values()) == [1, 1], number
+
+
+def test_a_worker_that_hangs_costs_little(own):
+    """It has fewer connections and takes none: the other one does, after a moment."""
+    first, second = own.workers()
+    first.send_signal(signal.SIGSTOP)
+    try:
+        with ExitStack() as stack:
+            for _ in range(10):
+                assert who(stack.enter_context(own.connect())) == str(second.pid)
+    finally:
+        first.send_signal(signal.SIGCONT)
+
+
+def test_a_worker_that_dies_is_followed_by_one_that_takes_its_share(own):
+    """Its count is not held against the others."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(own.connect()) for _ in range(6)]
+        assert len({who(talk) for talk in held}) == 2
+        first, _ = own.workers()
+        first.kill()
+        psutil.wait_procs([first], 5)
+        own.wait_for_workers(2)
+        new = [stack.enter_context(own.connect()) for _ in range(3)]
+        assert len({who(talk) for talk in new} - {str(first.pid)}) >= 1
+
+
+def test_counts(monkeypatch):
+    """Who has more than one that lives; the dead, the departed and oneself do not count."""
+    clock = 1_000.0
+    monkeypatch.setattr("pkgindex.worker.fellows.time.monotonic", lambda: clock)
+    one, two, three = Fellows(1), Fellows(2), Fellows(SLOTS + 3)
+    one.tell(5)
+    assert not one.any_has_fewer_than(5)
+    two.tell(4)
+    assert one.any_has_fewer_than(5)
+    assert not two.any_has_fewer_than(4)
+    three.tell(0)
+    assert two.any_has_fewer_than(4)
+    three.leave()
+    assert not two.any_has_fewer_than(4)
+    clock += ALIVE_SECONDS
+    assert not one.any_has_fewer_than(9)
