@@ -5,6 +5,9 @@ from io import BytesIO
 
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 from pkgindex.errors import ServiceError
 from pkgindex.upload.request import FORM_BYTES, read_form
@@ -65,6 +68,43 @@ def test_any_size_arrives_unchanged(size):
     form_read.discard()
 
 
+@examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    piece=st.integers(1, 200),
+    fields=st.lists(st.tuples(st.sampled_from(["name", "description", "keywords"]), st.text(max_size=60)), max_size=6),
+    content=st.binary(max_size=300),
+)
+def test_any_form_arrives_unchanged(monkeypatch, piece, fields, content):
+    """However the body is cut into pieces: texts of any letters, and bytes that look like boundaries."""
+    monkeypatch.setattr("pkgindex.upload.request.PIECE", piece)
+    texts = [(name, value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")) for name, value in fields]
+    parts = [Part(name, value.encode()) for name, value in texts]
+
+    form_read = read_form(request(multipart([*parts, Part("content", content, "a.whl")])), LIMIT, nothing_early)
+
+    assert form_read.spool.finish().path.read_bytes() == content
+    expected: dict[str, list[str]] = {}
+    for name, value in texts:
+        expected.setdefault(name, []).append(value)
+    assert form_read.fields == expected
+    form_read.discard()
+
+
+def test_bytes_around_the_form_are_ignored(settings):
+    """A preamble before the first boundary and an epilogue after the last (RFC 2046 section 5.1.1)."""
+    form_read = read_form(request(b"preamble\r\n" + WHOLE + b"epilogue"), LIMIT, nothing_early)
+    assert (form_read.fields, form_read.filename) == ({"name": ["acme"]}, "a.whl")
+    form_read.discard()
+
+
+def test_part_without_a_name_is_ignored():
+    """As is a file input that nobody filled."""
+    parts = [Part("", b"x"), Part("content", b"", ""), Part("content", b"bytes", "a.whl")]
+    form_read = read_form(request(multipart(parts)), LIMIT, nothing_early)
+    assert (form_read.fields, form_read.spool.finish().size) == ({}, 5)
+    form_read.discard()
+
+
 def test_file_part_without_type_is_accepted():
     """flit sends the file with no Content-Type."""
     parts = [Part("content", b"bytes", "acme-1.0.tar.gz", kind=None)]
@@ -113,9 +153,22 @@ UNUSABLE = {
     "too many fields": (multipart([Part("a", b"")] * 5_100), {}, "The form is too large"),
     "too long fields": (multipart([Part("a", b"x" * (17 << 20))]), {}, "The form is too large"),
     "too many files": (multipart([Part("attestations", b"", "a")] * 101), {}, "The form is too large"),
-    "huge part header": (multipart([Part("a" * 5_000, b"")]), {}, "The form is not valid"),
-    "bad base64": (
-        multipart([Part("content", b"abc", "a.whl", headers=("Content-Transfer-Encoding: base64",))]),
+    "huge part header": (multipart([Part("a" * 5_000, b"")]), {}, "The form is too large"),
+    "base64": (
+        multipart([Part("content", b"YWJj", "a.whl", headers=("Content-Transfer-Encoding: base64",))]),
+        {},
+        "The form is not valid: RFC 7578 knows no Content-Transfer-Encoding",
+    ),
+    "path of Windows": (multipart([Part("content", b"x", "C:\\x\\a.whl")]), {}, "Invalid filename 'C:"),
+    "filename in another coding": (
+        WHOLE.replace(b'filename="a.whl"', b"filename*=utf-8''a.whl"),
+        {},
+        "Invalid filename: a form has 'filename'",
+    ),
+    "part of another kind": (WHOLE.replace(b"form-data;", b"attachment;"), {}, "The form is not valid"),
+    "part without a disposition": (WHOLE.replace(b"Content-Disposition", b"X-Other"), {}, "The form is not valid"),
+    "header that is none": (
+        WHOLE.replace(b"Content-Disposition:", b"Content-Disposition"),
         {},
         "The form is not valid",
     ),
