@@ -223,9 +223,9 @@ def _ignore(_data: bytes) -> None:
 
 def _filename_of(part: MultipartSegment) -> str | None:
     """The name as it was sent: a bad one is refused, not repaired. None for a field."""
-    sent = part.header("Content-Disposition", "")
-    if part.filename is not None and "\\" in sent:
-        return sent.partition("filename=")[2].strip('"')
-    if part.filename is None and "filename*" in sent.lower():
+    sent, filename = str(part.header("Content-Disposition", "")), part.filename
+    if filename is None and "filename*" in sent.lower():
         raise InvalidUpload("Invalid filename: a form has 'filename', and no 'filename*' (RFC 7578 section 4.2).")
-    return part.filename
+    if filename is not None and "\\" in sent:
+        return sent.partition("filename=")[2].strip('"')
+    return None if filename is None else str(filename)
