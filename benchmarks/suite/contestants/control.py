@@ -21,8 +21,9 @@ class Control(Contestant):
 
     name = "control"
     what = (
-        "bare control: a Django view without middleware on the same gunicorn configuration that makes the same round "
-        "trip (EVALSHA and GET together, over a kept connection, as ours) and answers our bytes and headers from memory"
+        "bare control: a Django view without middleware on the same gunicorn configuration, whose threads run it, that "
+        "makes the same round trip (EVALSHA and GET together, over a kept connection) and answers our bytes and "
+        "headers from memory"
     )
     wire = "lean"
     listings = True
@@ -89,3 +90,14 @@ class ControlUsual(Control):
     name = "control-usual"
     what = "the same control as most would write it: the middleware of `startproject`, redis-py's own pipeline"
     wire = "usual"
+
+
+class ControlLoop(Control):
+    """The same without Django, where our worker answers hits."""
+
+    name = "control-loop"
+    what = (
+        "the floor under ours: our worker's loop with bytes and headers from memory and that round trip, shared by "
+        "those who ask together, as ours is; no Django, no token, no limits"
+    )
+    wire = "loop"

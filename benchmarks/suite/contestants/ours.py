@@ -24,7 +24,7 @@ class Ours(Contestant):
 
     name = "ours"
     what = (
-        "pkgindex: two gunicorn processes (gthread, default threads), SQLite, a token in Basic authentication, "
+        "pkgindex: two gunicorn processes with our worker, SQLite, a token in Basic authentication, "
         "the default plans of limits in force"
     )
     listings = True

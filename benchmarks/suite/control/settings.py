@@ -14,7 +14,7 @@ INSTALLED_APPS = [
 USE_TZ = True
 PAGES = os.environ["CONTROL_PAGES"]  # the folder of the answers
 REDIS_URL = os.environ["CONTROL_REDIS"]
-LEAN = os.environ["CONTROL_WIRE"] == "lean"
+WIRE = os.environ["CONTROL_WIRE"]
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 USUAL = [  # as `django-admin startproject` writes them
     "django.middleware.security.SecurityMiddleware",
@@ -25,4 +25,4 @@ USUAL = [  # as `django-admin startproject` writes them
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-MIDDLEWARE = [] if LEAN else USUAL
+MIDDLEWARE = USUAL if WIRE == "usual" else []
