@@ -26,7 +26,7 @@ from throttling.subjects import Caller
 from throttling.take import Question
 
 # What only Django understands: sessions, preconditions other than If-None-Match, other names for the host.
-UNUSUAL = ("HTTP_COOKIE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_X_FORWARDED_HOST", "SCRIPT_URL")
+UNUSUAL = frozenset({"HTTP_COOKIE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_X_FORWARDED_HOST", "SCRIPT_URL"})
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
@@ -67,7 +67,9 @@ def is_plain(environ: Environ, methods: frozenset[str]) -> bool:
     """True where the request has nothing that only Django can answer, and the limits are known."""
     if environ["REQUEST_METHOD"] not in methods or environ.get("QUERY_STRING") or environ.get("SCRIPT_NAME"):
         return False
-    if any(environ.get(name) for name in UNUSUAL) or settings.FORCE_SCRIPT_NAME:
+    if settings.FORCE_SCRIPT_NAME:
+        return False
+    if not UNUSUAL.isdisjoint(environ) and any(environ.get(name) for name in UNUSUAL):
         return False
     return _is_host(environ.get("HTTP_HOST", ""), tuple(settings.ALLOWED_HOSTS)) and plans.is_fresh()
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from throttling.decision import Decision, Result
-from throttling.rates import SECOND, Strategy, Unit
+from throttling.rates import SECOND, Limit, Strategy, Unit
 
 TYPES = "https://iana.org/assignments/http-problem-types#"
 SOON = 3  # seconds: what an installer may be told to wait and still succeed
@@ -27,8 +27,8 @@ def fields(decision: Decision) -> dict[str, str]:
     if not shown:
         return {}
     found = {
-        "RateLimit-Policy": ", ".join(policy(result) for result in shown),
-        "RateLimit": ", ".join(state(result) for result in shown),
+        "RateLimit-Policy": ", ".join([policy(result.limit, result.subject) for result in shown]),
+        "RateLimit": ", ".join([state(result) for result in shown]),
     }
     warnings = [warning(result) for result in shown if result.nearly_used]
     if warnings:
@@ -36,13 +36,14 @@ def fields(decision: Decision) -> dict[str, str]:
     return found
 
 
-def policy(result: Result) -> str:
+@lru_cache(maxsize=16_384)
+def policy(limit: Limit, subject: str) -> str:
     """One item of RateLimit-Policy: quota, unit, window and the partition it is counted for.
 
     A rate with a burst is told as its bucket and the time in which a whole bucket comes back.
     """
-    rate = result.rate
-    parts = [f'"{result.limit.name}"', f"q={result.quota}"]
+    rate = limit.rate
+    parts = [f'"{limit.name}"', f"q={rate.bucket}"]
     if rate.unit is not Unit.REQUESTS:
         parts.append(f'qu="{rate.unit}"')
     if rate.strategy is Strategy.GCRA:
@@ -51,7 +52,7 @@ def policy(result: Result) -> str:
         parts.append(f"w={31 * 86_400}")
     elif rate.strategy not in {Strategy.LEASES, Strategy.STOCK}:
         parts.append(f"w={seconds(rate.period)}")
-    parts.append(f"pk=:{partition(result.subject)}:")
+    parts.append(f"pk=:{partition(subject)}:")
     return ";".join(parts)
 
 
@@ -61,7 +62,6 @@ def state(result: Result) -> str:
     return text if result.more_in is None else f"{text};t={seconds(result.more_in)}"
 
 
-@lru_cache(maxsize=16_384)
 def partition(subject: str) -> str:
     """A name of the bucket that tells callers apart without telling who they are."""
     return b64encode(sha256(subject.encode()).digest()[:9]).decode()

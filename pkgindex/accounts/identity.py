@@ -8,6 +8,7 @@ import hmac
 import logging
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
@@ -16,7 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from pkgindex.accounts import tokens, whois
-from pkgindex.accounts.credentials import TokenGiven, parse
+from pkgindex.accounts.credentials import PasswordGiven, TokenGiven, parse
 from pkgindex.accounts.models import Token, User
 from pkgindex.accounts.passwords import by_password, forget_account
 from pkgindex.accounts.refusals import Refusals
@@ -58,16 +59,20 @@ def sender_at_hand(header: str) -> Who | None:
     None where it does not, and for whatever is no right token: `identify` has the reasons.
     """
     try:
-        given = parse(header)
+        given, digest = _read(header)
         if given is None:
             return ANONYMOUS
-        if not isinstance(given, TokenGiven):
-            return None
-        digest = tokens.digest(given.secret)
-        who = None if _refused.find(digest) else _holders.at_hand(digest)
-        return None if who is None else _checked(who, given)
+        who = _holders.at_hand(digest) if digest and not _refused.find(digest) else None
+        return _checked(who, given) if who is not None and isinstance(given, TokenGiven) else None
     except InvalidCredentials:
         return None
+
+
+@lru_cache(maxsize=512)
+def _read(header: str) -> tuple[TokenGiven | PasswordGiven | None, str]:
+    """What the header holds and, of a token, its digest. Raises InvalidCredentials."""
+    given = parse(header)
+    return given, tokens.digest(given.secret) if isinstance(given, TokenGiven) else ""
 
 
 def caller(request: HttpRequest) -> Who:

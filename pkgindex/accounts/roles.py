@@ -27,7 +27,10 @@ class Rank(str, Enum):
     @property
     def height(self) -> int:
         """Position in the order, from 1."""
-        return list(Rank).index(self) + 1
+        return _HEIGHTS[self.value]
+
+
+_HEIGHTS = {rank.value: height for height, rank in enumerate(Rank, 1)}
 
 
 class Visibility(str, Enum):
@@ -126,11 +129,11 @@ def rank_of(who: Who, place: Place) -> Rank | None:
     """The highest rank that `who` holds there, None for no rank."""
     if who.is_superuser:
         return Rank.OWNER
-    ranks = [who.index_ranks.get(place.index_id)]
-    if place.project_id is not None:
-        ranks.append(who.project_ranks.get(place.project_id))
-    held = [rank for rank in ranks if rank is not None]
-    return max(held, key=lambda rank: rank.height) if held else None
+    on_index = who.index_ranks.get(place.index_id)
+    on_project = None if place.project_id is None else who.project_ranks.get(place.project_id)
+    if on_index is None or on_project is None:
+        return on_index or on_project
+    return max(on_index, on_project, key=lambda rank: rank.height)
 
 
 def decide(who: Who, action: Action, place: Place) -> Verdict:

@@ -279,11 +279,25 @@ def test_one_fault_among_several_is_a_fault_of_the_store():
     """And the next answers are those of the next questions."""
     client = stores.redis_client()
     client.flushdb()
-    client.lpush("list", b"x")
-    line = (line_for(LIMITS["gcra"], "u:1", 1),)
+    good = line_for(LIMITS["gcra"], "u:1", 1)
+    bad = good._replace(kind="unknown")
     redis = stores.make("redis")
 
     with pytest.raises(StoreError):
-        redis.decide_each([Asking(Verb.TAKE, line), Asking(Verb.TAKE, line, "list"), Asking(Verb.TAKE, line)])
+        redis.decide_each([Asking(Verb.TAKE, (good,)), Asking(Verb.TAKE, (bad,), "a"), Asking(Verb.TAKE, (good,), "b")])
 
-    assert redis.decide_each([Asking(Verb.TAKE, line, "none")])[0].beside == (None,)
+    assert redis.decide_each([Asking(Verb.TAKE, (good,), "none")])[0].beside == (None,)
+
+
+def test_keys_beside_several_decisions_are_read_once_each():
+    """Whoever shares one sees the same value; one of another kind is as none."""
+    client = stores.redis_client()
+    client.flushdb()
+    client.set("page", b"17")
+    client.lpush("list", b"x")
+    line = (line_for(LIMITS["gcra"], "u:1", 1),)
+    keys = ["page", "list", "page", "", "none", "page"]
+
+    answers = stores.make("redis").decide_each([Asking(Verb.TAKE, line, key) for key in keys])
+
+    assert [answer.beside for answer in answers] == [(b"17",), (None,), (b"17",), None, (None,), (b"17",)]

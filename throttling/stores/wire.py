@@ -75,40 +75,42 @@ class Wire:
     def take_each(self, client: Any, wanted: Script, askings: Sequence[Asking]) -> list[Reply]:
         """As `take` for each, and the values of other keys, all in one round trip.
 
-        What an asking without lines wants is the other key alone.
+        What an asking without lines wants is the other key alone. Other keys are read last, each once.
         """
-        replies = iter(self._replies(client, wanted, askings))
-        found = [Reply(next(replies) if one.lines else b"", next(replies) if one.beside else None) for one in askings]
-        return [self._known(client, wanted, one, reply) for one, reply in zip(askings, found, strict=True)]
+        keys = list(dict.fromkeys(one.beside for one in askings if one.beside))
+        replies = self._replies(client, wanted, askings, keys)
+        values = replies.pop() if keys else []
+        if isinstance(values, ResponseError):
+            raise values
+        beside = dict(zip(keys, values if len(keys) > 1 else [values], strict=bool(keys)))
+        decisions = iter(replies)
+        return [
+            Reply(self._known(client, wanted, one, next(decisions)) if one.lines else b"", beside.get(one.beside))
+            for one in askings
+        ]
 
-    def _known(self, client: Any, wanted: Script, asking: Asking, reply: Reply) -> Reply:
-        if isinstance(reply.decision, NoScriptError):
-            return reply._replace(
-                decision=self.run(client, wanted, len(asking.lines), arguments(asking.verb, asking.lines, 0))
-            )
-        for value in reply:
-            if isinstance(value, ResponseError):
-                raise value
+    def _known(self, client: Any, wanted: Script, asking: Asking, reply: Any) -> Any:
+        if isinstance(reply, NoScriptError):
+            return self.run(client, wanted, len(asking.lines), arguments(asking.verb, asking.lines, 0))
+        if isinstance(reply, ResponseError):
+            raise reply
         return reply
 
-    def _replies(self, client: Any, wanted: Script, askings: Sequence[Asking]) -> list[Any]:
-        """What the server says to each command; an error stands in its place."""
+    def _replies(self, client: Any, wanted: Script, askings: Sequence[Asking], keys: list[str]) -> list[Any]:
+        """What the server says to each script, and to the question for the keys; an error stands in its place."""
+        scripts = [one for one in askings if one.lines]
         if type(client) is not Redis or type(client.connection_pool) is not ConnectionPool:
             pipeline = client.pipeline(transaction=False)
-            for one in askings:
-                if one.lines:
-                    words = arguments(one.verb, one.lines, 0)
-                    pipeline.execute_command("EVALSHA", wanted.digest, len(one.lines), *words)
-                if one.beside:
-                    pipeline.get(one.beside)
+            for one in scripts:
+                words = arguments(one.verb, one.lines, 0)
+                pipeline.execute_command("EVALSHA", wanted.digest, len(one.lines), *words)
+            if keys:
+                pipeline.execute_command(*reading(keys))
             return list(pipeline.execute(raise_on_error=False))
         connection = self._connection(client.connection_pool)
-        commands: list[bytes] = []
-        for one in askings:
-            if one.lines:
-                commands.append(packed(wanted.digest, one.verb, one.lines))
-            if one.beside:
-                commands.append(asked_for(one.beside))
+        commands = [packed(wanted.digest, one.verb, one.lines) for one in scripts]
+        if keys:
+            commands.append(asked_for(keys[0]) if len(keys) == 1 else encoded(reading(keys)))
         connection.send_packed_command([b"".join(commands)], check_health=False)
         # Every answer is read before any is judged: what stays behind would answer the next question.
         return [_read(connection) for _ in commands]
@@ -153,10 +155,15 @@ def encoded(command: Sequence[Any]) -> bytes:
     return b"".join(parts)
 
 
+def reading(keys: list[str]) -> list[str]:
+    """The command that reads keys."""
+    return ["GET" if len(keys) == 1 else "MGET", *keys]
+
+
 @lru_cache(maxsize=4_096)
 def asked_for(key: str) -> bytes:
-    """The command that reads a key."""
-    return encoded(("GET", key))
+    """The command that reads a key, whole."""
+    return encoded(reading([key]))
 
 
 @lru_cache(maxsize=4_096)
