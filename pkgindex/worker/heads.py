@@ -18,6 +18,7 @@ from pkgindex.worker import LINES
 
 # What needs no decoding and no query; `//` is left to gunicorn, which has its own mind about it.
 LINE = re.compile(rb"\A(GET|HEAD) (/(?!/)[A-Za-z0-9._~/+-]*) HTTP/1\.1\r\n")
+BEGINNING = re.compile(rb"[A-Z]{1,10}(?:\Z| )")
 END = b"\r\n\r\n"
 MOST_BLOCKS = 512  # a block and its environment take about 3 KB
 LONGEST_BLOCK = 4_096  # bytes; longer ones are read each time
@@ -75,6 +76,11 @@ class Heads:
         if any(name in environ for name in BODIES):
             return None
         return {name: value for name, value in environ.items() if isinstance(value, str) and name not in OF_ONE_REQUEST}
+
+
+def is_begun(data: bytes) -> bool:
+    """Whether this can be the beginning of a request whose fields have not all come; anything else is answered now."""
+    return END not in data and BEGINNING.match(data) is not None
 
 
 def head(status: int, fields: list[tuple[str, str]]) -> bytes:

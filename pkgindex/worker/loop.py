@@ -20,7 +20,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from pkgindex.worker import DECIDED, LINES
 from pkgindex.worker.fellows import PAUSE_SECONDS, Fellows
-from pkgindex.worker.heads import Heads, head
+from pkgindex.worker.heads import Heads, head, is_begun
 from pkgindex.worker.outgoing import Outgoing
 
 RECEIVED = 16_384  # bytes read at once; a longer request is not for the loop
@@ -35,7 +35,7 @@ class Connection(TConn):
 
     def __init__(self, *words: Any) -> None:
         super().__init__(*words)
-        self.early = b""  # what the loop has read and a thread is to answer
+        self.early = b""  # what the loop has read of a request that it does not answer, or not yet
         self.decided: Any = None  # what the application has decided about that
         self.out: Outgoing | None = None
         self.active = time.monotonic()  # when something last moved
@@ -137,6 +137,10 @@ class Worker(ThreadWorker):
             data = b""
         if not data:
             self._drop(conn)
+            return
+        data, conn.early = conn.early + data, b""
+        if is_begun(data) and len(data) < RECEIVED:
+            conn.early = data  # the rest of the head may take its time without a thread
             return
         crowded = conn.fresh and len(self.keepalived_conns) >= self.max_keepalived
         plain = self.alive and not crowded  # else a thread answers and closes

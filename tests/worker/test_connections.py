@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -119,6 +119,57 @@ def test_idle_connections_hold_no_thread(own):
         began = time.monotonic()
         assert served.ask(request("/nothing")).status == 200
         assert time.monotonic() - began < 1
+
+
+def test_slow_requests_hold_no_thread(own):
+    """A head that comes letter by letter waits in the poller, over new and over kept connections."""
+    served = own("--keep-alive", "30", threads=1)
+    with ExitStack() as stack:
+        slow = [stack.enter_context(served.connect()) for _ in range(8)]
+        for number, talk in enumerate(slow):
+            if number % 2:
+                talk.ask(request("/at-once"))
+            talk.send(b"GET /noth")
+        began = time.monotonic()
+        assert served.ask(request("/nothing")).fields["x-way"] == "thread"
+        assert time.monotonic() - began < 1
+        for talk in slow:
+            talk.send(b"ing HTTP/1.1\r\nHost: testserver\r\n")
+        assert served.ask(request("/nothing")).fields["x-way"] == "thread"
+        for talk in slow:
+            talk.send(b"\r\n")
+        assert [json.loads(talk.read().body)["PATH_INFO"] for talk in slow] == ["/nothing"] * 8
+
+
+def test_head_that_never_ends_is_cut(own):
+    """After `keepalive`, however its letters are spread."""
+    served = own("--keep-alive", "2")
+    with served.connect() as talk:
+        talk.ask(request("/at-once"))
+        began = time.monotonic()
+        talk.sock.settimeout(0.2)
+        talk.send(b"GET /")
+        ended = b"not yet"
+        while ended and time.monotonic() - began < 8:
+            with suppress(TimeoutError):
+                talk.send(b"a")
+                ended = talk.sock.recv(1)
+        assert 1.5 < time.monotonic() - began < 6
+
+
+@pytest.mark.parametrize("raw", [b"\x16\x03\x01\x02\x00\x01\x00\r\n", b"hello\r\n", b"get / HTTP/1.1\r\n"])
+def test_what_is_no_request_is_told_so_at_once(served, raw):
+    """A TLS client at the wrong port does not wait for half a minute."""
+    with served.connect() as talk:
+        talk.send(raw)
+        assert talk.read_head()[0] == 400
+
+
+def test_long_heads_are_a_threads_work(served):
+    """What does not fit one read is read on by gunicorn's parser, with its limits."""
+    fields = [f"X-{number}: {'x' * 1_000}" for number in range(30)]
+    assert served.ask(request("/at-once", *fields)).fields["x-way"] == "thread"
+    assert served.ask(request("/at-once", f"X-Long: {'x' * 20_000}")).status == 431
 
 
 def test_end_while_an_answer_is_on_its_way(own):

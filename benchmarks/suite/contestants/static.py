@@ -26,7 +26,7 @@ http {{
   server {{
     listen 127.0.0.1:{port}; root {home}/www; gzip_static on;
     location /simple/ {{ rewrite /$ $uri$kind last; }}
-    location ~ /index\\.(html|json)$ {{ }}
+    location ~ /index\\.(html|json)$ {{ add_header Cache-Control "max-age=0, must-revalidate"; }}
     location /packages/ {{ }}
   }}
 }}
@@ -37,7 +37,10 @@ class Static(Contestant):
     """Pages and their gzip written beforehand, with hashes and metadata; files by sendfile; nobody is asked."""
 
     name = "nginx"
-    what = "nginx over static files (pages and their gzip written beforehand, sendfile), no passwords and no limits"
+    what = (
+        "nginx over static files (pages and their gzip written beforehand, sendfile), no passwords and no limits; "
+        "pages are to be asked for again, as ours are: else uv would not see an upload for ten minutes, and ask nothing"
+    )
     listings = True
 
     def start(self, world: World) -> None:
