@@ -11,7 +11,8 @@ from struct import Struct
 
 SLOTS = 64  # workers beyond that share slots, and are balanced less well
 ALIVE_SECONDS = 3.0  # a worker that was not heard of for so long has ended, or hangs
-PAUSE_SECONDS = 0.002  # how long a connection is left to others; then whoever wakes up takes it
+PAUSE_SECONDS = 0.002  # how long a connection is left to others; then whoever wakes up takes it,
+CHANCE_SECONDS = 0.05  # if that is soon
 
 _SLOT = Struct("di")  # when it was written, on the monotonic clock of this host; connections
 _shared = mmap.mmap(-1, SLOTS * _SLOT.size)

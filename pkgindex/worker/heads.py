@@ -7,6 +7,7 @@ of header fields once; a request with the same block has the same environment, b
 import re
 import time
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 from gunicorn import SERVER, util
@@ -14,7 +15,7 @@ from gunicorn.http import wsgi
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 
-from pkgindex.worker import LINES
+from pkgindex.worker import DECIDED, LINES
 
 # What needs no decoding and no query; `//` is left to gunicorn, which has its own mind about it.
 LINE = re.compile(rb"\A(GET|HEAD) (/(?!/)[A-Za-z0-9._~/+-]*) HTTP/1\.1\r\n")
@@ -93,3 +94,11 @@ def head(status: int, fields: list[tuple[str, str]]) -> bytes:
 def _beginning(status: int, _second: int) -> str:
     date = util.http_date()
     return f"HTTP/1.1 {LINES[status]}\r\nServer: {SERVER}\r\nDate: {date}\r\nConnection: keep-alive\r\n"
+
+
+def log_record(environ: Environ, reply: Any) -> tuple[Any, list[tuple[str, str]], Environ]:
+    """What gunicorn's access log is told: answer, fields of the request, environment; as sent counts the whole length."""
+    length = dict(reply.fields).get("Content-Length", "0") if environ["REQUEST_METHOD"] == "GET" else "0"
+    answer = SimpleNamespace(status=LINES[reply.status], headers=reply.fields, sent=int(length))
+    asked = [(name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")]
+    return answer, asked, {name: value for name, value in environ.items() if name != DECIDED}

@@ -13,14 +13,13 @@ import time
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
-from pkgindex.worker import DECIDED, LINES
-from pkgindex.worker.fellows import PAUSE_SECONDS, Fellows
-from pkgindex.worker.heads import Heads, head, is_begun
+from pkgindex.worker import DECIDED
+from pkgindex.worker.fellows import CHANCE_SECONDS, PAUSE_SECONDS, Fellows
+from pkgindex.worker.heads import Heads, head, is_begun, log_record
 from pkgindex.worker.outgoing import Outgoing
 
 RECEIVED = 16_384  # bytes read at once; a longer request is not for the loop
@@ -55,7 +54,7 @@ class Worker(ThreadWorker):
         self._sending: set[Connection] = set()
         self._decided: dict[socket.socket, Any] = {}
         self._next_beat = self._accept_from = 0.0  # on the monotonic clock
-        self._fellows, self._left_it = Fellows(self.age), False
+        self._fellows = Fellows(self.age)
         self._at_once: Any = None
 
     def load_wsgi(self) -> None:
@@ -90,11 +89,14 @@ class Worker(ThreadWorker):
 
     def accept(self, listener: Any) -> None:
         """Take a connection into the poller, unless another worker has fewer and has not been given its chance yet."""
-        if not self._left_it and self._fellows.any_has_fewer_than(self.nr_conns):
-            self._left_it, self._accept_from = True, time.monotonic() + PAUSE_SECONDS
+        now = time.monotonic()
+        left_it = now < self._accept_from + CHANCE_SECONDS
+        # With `reuse_port` each worker has a socket of its own, and nobody else would take it.
+        if not left_it and not self.cfg.reuse_port and self._fellows.any_has_fewer_than(self.nr_conns):
+            self._accept_from = now + PAUSE_SECONDS
             self.set_accept_enabled(enabled=False)
             return
-        self._left_it = False
+        self._accept_from = 0.0
         self._accept(listener)
         self._fellows.tell(self.nr_conns)
 
@@ -166,10 +168,10 @@ class Worker(ThreadWorker):
                 if reply is None:
                     conn.decided = environ.get(DECIDED)
                     self._give_to_thread(conn, data)
-                else:
-                    self._answer(conn, reply)
-                    if self.log.access_log_enabled:
-                        self._log(environ, reply, time.perf_counter() - began)
+                    continue
+                self._answer(conn, reply)
+                if self.log.access_log_enabled:
+                    self.log.access(*log_record(environ, reply), timedelta(seconds=time.perf_counter() - began))
 
     def _replies(self, environs: list[dict[str, Any]]) -> list[Any]:
         try:
@@ -210,7 +212,9 @@ class Worker(ThreadWorker):
             if conn.out.push(conn.sock):
                 conn.out.close()
                 conn.out = None
-        except OSError:
+        except Exception as error:
+            if not isinstance(error, OSError):
+                self.log.exception("an answer could not be sent")
             self._drop(conn)
             return False
         return True
@@ -282,11 +286,3 @@ class Worker(ThreadWorker):
         queue = self.pending_conns if conn.fresh else self.keepalived_conns
         with suppress(ValueError):  # it may be on its way out
             queue.remove(conn)
-
-    def _log(self, environ: dict[str, Any], reply: Any, seconds: float) -> None:
-        """As gunicorn logs it: when the answer begins, with its whole length."""
-        length = dict(reply.fields).get("Content-Length", "0") if environ["REQUEST_METHOD"] == "GET" else "0"
-        answer = SimpleNamespace(status=LINES[reply.status], headers=reply.fields, sent=int(length))
-        asked = [(name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")]
-        shown = {name: value for name, value in environ.items() if name != DECIDED}
-        self.log.access(answer, asked, shown, timedelta(seconds=seconds))

@@ -47,6 +47,12 @@ def test_a_worker_that_hangs_costs_little(own):
         first.send_signal(signal.SIGCONT)
 
 
+def test_with_sockets_of_their_own_the_kernel_spreads(tmp_path):
+    """`reuse_port`: nobody waits for another to take what only this worker can."""
+    with Served(tmp_path, ("--workers", "2", "--reuse-port", "--keep-alive", "30")) as served, ExitStack() as stack:
+        assert all(who(stack.enter_context(served.connect())) for _ in range(20))
+
+
 def test_a_worker_that_dies_is_followed_by_one_that_takes_its_share(own):
     """Its count is not held against the others."""
     with ExitStack() as stack:
