@@ -97,7 +97,7 @@ def _beginning(status: int, _second: int) -> str:
 
 
 def log_record(environ: Environ, reply: Any) -> tuple[Any, list[tuple[str, str]], Environ]:
-    """What gunicorn's access log is told: answer, fields of the request, environment; as sent counts the whole length."""
+    """What gunicorn's access log is told: answer, fields of the request, environment. All of it counts as sent."""
     length = dict(reply.fields).get("Content-Length", "0") if environ["REQUEST_METHOD"] == "GET" else "0"
     answer = SimpleNamespace(status=LINES[reply.status], headers=reply.fields, sent=int(length))
     asked = [(name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")]
