@@ -40,8 +40,13 @@ def _clean_shared_memory():
 
 @pytest.fixture
 def redis_server():
-    """The test run's Redis, to be stopped and started; it is running again for the next test."""
-    return plugin.redis_server
+    """The test run's Redis, to be stopped and started; it is running again for the next test.
+
+    Whatever is set up for a whole module comes before that test's own fixtures, so it is started here.
+    """
+    yield plugin.redis_server
+    if plugin.redis_server.process is None:
+        plugin.redis_server.start()
 
 
 @dataclass
