@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from pkgindex.catalog.models import File, Index
 from pkgindex.hits import Hits
 from pkgindex.worker import DECIDED
-from tests.support.catalogue import add_wheel
+from tests.support.catalogue import open_index
 from tests.support.gateway import ask, environ_of, left_after, nobody
 from throttling import services, signals
 from throttling.models import Assignment, Exemption, Limit, Plan
@@ -22,9 +22,7 @@ PAGE = "/simple/acme/"
 @pytest.fixture
 def public(db) -> Index:
     """A public default index with a project."""
-    made = Index.objects.create(slug="open", is_default=True, visibility="public")
-    add_wheel(made)
-    return made
+    return open_index()
 
 
 @pytest.fixture

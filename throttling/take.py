@@ -78,9 +78,12 @@ def decide_all(questions: Sequence[Question]) -> list[Decision]:
     try:
         return _decide_all(questions)
     except Exception:
+        if len(questions) > 1:  # what fails for one must not let the others pass uncounted
+            return [decide_all((one,))[0] for one in questions]
         # A fault of the limiter must not become a fault of the service; a guard stays shut.
-        log.exception("no limit could be decided in %s", ", ".join(sorted({one.scope for one in questions})))
-        return [Decision(one.scope not in GUARDS, one.scope) for one in questions]
+        (one,) = questions
+        log.exception("no limit could be decided for %s in %s", one.caller.key, one.scope)
+        return [Decision(one.scope not in GUARDS, one.scope)]
 
 
 def follow_up(question: Question, decision: Decision) -> None:

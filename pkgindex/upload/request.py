@@ -7,6 +7,7 @@ our bounds, and a sentence for everything that can go wrong.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.http import HttpRequest, UnreadablePostError
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
@@ -18,8 +19,6 @@ from pkgindex.upload.spool import Spool
 CONTENT = "content"
 IGNORED_FILES = frozenset({"gpg_signature", "attestations"})
 FORM_BYTES = 32 << 20  # what a body may have beyond the file: fields, a signature, attestations
-MOST_FIELDS, MOST_FILES = 5_000, 100
-MOST_TEXT = 16 << 20  # bytes of all names and fields
 PLAIN_ENCODINGS = frozenset({"binary", "8bit", "7bit"})
 TOO_MANY = "The form is too large: it has too many fields, or fields that are too long."
 PIECE = 256 << 10  # bytes read at once: larger ones need more memory and are no faster
@@ -96,7 +95,8 @@ def read_form(request: HttpRequest, max_file_bytes: int, early: Early) -> Form:
 def _parse(request: HttpRequest, body: "_Body", parts: "_Parts") -> None:
     try:
         boundary = (request.content_params or {}).get("boundary", "")
-        parser = PushMultipartParser(boundary, max_segment_count=MOST_FIELDS + MOST_FILES)
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS + settings.DATA_UPLOAD_MAX_NUMBER_FILES
+        parser = PushMultipartParser(boundary, max_segment_count=most)
         body.boundary = boundary.encode()
         while data := body.read(PIECE):
             for event in parser.parse(data):
@@ -180,7 +180,8 @@ class _Parts:
             self._text, self._take = (name, []), self._take_text
             self._count += 1
             self._bytes += len(name)
-        if self._count > MOST_FIELDS or self._files > MOST_FILES:
+        most_fields, most_files = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS, settings.DATA_UPLOAD_MAX_NUMBER_FILES
+        if self._count > most_fields or self._files > most_files:
             raise InvalidUpload(TOO_MANY)
 
     def _begin_file(self, name: str, filename: str, content_type: str) -> None:
@@ -200,7 +201,7 @@ class _Parts:
 
     def _take_text(self, data: bytes) -> None:
         self._bytes += len(data)
-        if self._bytes > MOST_TEXT:
+        if self._bytes > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise InvalidUpload(TOO_MANY)
         if self._text is not None:
             self._text[1].append(data)

@@ -1,4 +1,4 @@
-"""Our worker for gunicorn: hits are answered where requests arrive, and threads do the rest. It knows no Django.
+"""Our worker for gunicorn: hits are answered where requests arrive, and threads do the rest. Asks Django nothing.
 
 gunicorn's `gthread` gives every request to a thread. For a page that is ready, handing over and the threads' contest
 for the interpreter's lock cost several times what the answer does (docs/decisions/0010-hits-on-the-loop.md). `Worker`

@@ -16,7 +16,7 @@ from pkgindex.hits import Hits
 from pkgindex.simple import files, pagecache
 from pkgindex.simple.pagecache import PageKey
 from pkgindex.simple.serialize import Format
-from tests.support.catalogue import add_wheel
+from tests.support.catalogue import add_wheel, open_index
 from tests.support.gateway import GATES, ask, environ_of, left_after, nobody
 from throttling import services
 from throttling.models import Assignment, Limit, Plan
@@ -43,9 +43,7 @@ def django() -> WSGIHandler:
 @pytest.fixture
 def public(db) -> Index:
     """A public default index with a project."""
-    made = Index.objects.create(slug="open", is_default=True, visibility="public")
-    add_wheel(made)
-    return made
+    return open_index()
 
 
 @pytest.fixture

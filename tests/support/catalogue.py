@@ -57,3 +57,10 @@ def add_wheel(
         )
         change.note("add file", project, version=version, filename=filename)
     return file
+
+
+def open_index() -> Index:
+    """A public default index with a project `acme`."""
+    made = Index.objects.create(slug="open", is_default=True, visibility="public")
+    add_wheel(made)
+    return made

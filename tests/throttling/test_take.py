@@ -169,6 +169,24 @@ def test_a_fault_of_the_limiter_is_no_fault_of_the_service(plan, monkeypatch):
     assert not take.take(BOB, "login").allowed
 
 
+def test_a_fault_of_one_is_not_the_others(plan, monkeypatch):
+    """Of several decided together, the one that cannot be decided passes, and the others are counted as ever."""
+    plan("everyone", few="2/hour fixed")
+    charges = take._charges
+
+    def broken_for_bob(snapshot, caller, *more):
+        if caller == BOB:
+            raise RuntimeError("unforeseen")
+        return charges(snapshot, caller, *more)
+
+    monkeypatch.setattr(take, "_charges", broken_for_bob)
+    ann = Caller(user="3", address="192.0.2.3")
+    decisions = take.decide_all([take.Question(one, "api") for one in (ann, BOB, ann, ann)])
+
+    assert [decision.allowed for decision in decisions] == [True, True, True, False]
+    assert [decision.free for decision in decisions] == [False, True, False, False]
+
+
 def test_no_sql_and_one_call_on_the_hot_path(plan, django_assert_num_queries):
     """Once the plans are known a decision is one script call and no query."""
     plan("user:2", a="100/hour", b="100/day calendar", c="9/minute log", d="9 concurrent")
