@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from django.urls import clear_script_prefix
 from django_redis import get_redis_connection
 from redis.connection import AbstractConnection
 
@@ -32,6 +33,7 @@ def _clean_shared_memory():
     # assert would depend on whether a second has passed.
     plans._snapshot, plans._checked = Snapshot(), time.monotonic() + 3_600
     yield
+    clear_script_prefix()  # where a request through Django's own handler came under a mount point
     held = limiter._store
     if isinstance(held, FailoverStore):
         held.primary.close()

@@ -24,6 +24,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2), Linux
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 POLL = 0.02  # seconds
 KILL_SECONDS = 1.0
+SLACK_SECONDS = 1.0  # what a busy machine may add to either
 
 
 def main(lock_path: str, grace: float, turn: str, command: list[str]) -> int:
@@ -45,7 +46,7 @@ def main(lock_path: str, grace: float, turn: str, command: list[str]) -> int:
     while child.poll() is None:
         if signal.sigwait(ENDING | {signal.SIGCHLD}) in ENDING:
             if turn == LAST:
-                wait_for_the_first(lock, grace)
+                wait_for_the_first(lock, grace + KILL_SECONDS + SLACK_SECONDS)
             end(child, grace)
             return 0
     kill_group(child.pid)

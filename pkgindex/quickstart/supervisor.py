@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,9 @@ from pkgindex.quickstart import guard
 from pkgindex.quickstart.front import Front
 from pkgindex.quickstart.lock import SupervisorLock
 
-GRACE_SECONDS = 4.0  # below honcho's own five, so that guards have always finished before it would kill them
+GRACE_SECONDS = 4.0
+# By then the first ones' guards are done and, after them, the last one's; one that is not hangs.
+LATEST_SECONDS = 2 * (GRACE_SECONDS + guard.KILL_SECONDS + guard.SLACK_SECONDS)
 WATCH, REDIS = "up", "redis"
 
 
@@ -97,10 +100,17 @@ class Supervisor(Manager):
     def __init__(self, lock: SupervisorLock) -> None:
         super().__init__(Prefixed(sys.stdout))
         self._lock = lock
+        self._ends = 0.0  # on the monotonic clock; 0 while nothing ends
 
     def terminate(self) -> None:
         """End every part; `loop` returns once all have ended."""
+        self._ends = self._ends or time.monotonic() + LATEST_SECONDS
         self._lock.release()
+
+    def kill(self) -> None:
+        """Kill the guards that hang, and no other: honcho would, after five seconds, not wait for those in turn."""
+        if time.monotonic() > self._ends:
+            super().kill()
 
     def run(self, parts: Mapping[str, list[str]], environment: Mapping[str, str]) -> int:
         """Start the parts and stay until they have ended; returns the exit code for this process, never 0.

@@ -78,22 +78,23 @@ def test_killed_guard_takes_its_command_along(lock):
 
 @pytest.mark.parametrize("seconds", [0.3, 60])
 def test_last_in_turn_ends_after_the_others(lock, seconds):
-    """What others need until their end is ended after them, and after the grace time however long they take."""
+    """What others need until their end is asked to end when they are gone, though they had to be killed."""
     slow = (
-        f"import signal, time; signal.signal(signal.SIGTERM, lambda *_: time.sleep({seconds})); "
-        "print('on', flush=True); time.sleep(60)"
+        f"import os, signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(time.sleep({seconds}))); "
+        "print(os.getpid(), flush=True); time.sleep(60)"
     )
-    with (
-        start(lock, sys.executable, "-c", slow) as needing,
-        start(lock, sys.executable, "-c", SLEEPER, turn=guard.LAST) as needed,
-    ):
-        needing.stdout.readline()
-        command = psutil.Process(int(needed.stdout.readline()))
-        lock.release()
-        time.sleep(0.15)
-        assert command.is_running()
+    with start(lock, sys.executable, "-c", slow) as needing:
+        needed_by = f"/proc/{needing.stdout.readline().strip()}"
+        tells = (
+            f"import os, signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(print(os.path.exists("
+            f"{needed_by!r})))); print('on', flush=True); time.sleep(60)"
+        )
+        with start(lock, sys.executable, "-c", tells, turn=guard.LAST) as needed:
+            needed.stdout.readline()
+            lock.release()
 
-        assert (needing.wait(10), needed.wait(10)) == (0, 0)
+            assert (needing.wait(10), needed.wait(10)) == (0, 0)
+            assert needed.stdout.read() == "False\n"
 
 
 def test_nothing_starts_once_the_supervisor_is_gone(lock, tmp_path):

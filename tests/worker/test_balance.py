@@ -27,12 +27,14 @@ def who(talk, path="/at-once"):
 
 @pytest.mark.parametrize("path", ["/at-once", "/nothing"])
 def test_lasting_connections_are_spread(own, path):
-    """Two by two, whoever wakes up first: each worker has half of them, from the second one on."""
+    """Whoever wakes up first, each worker has about half of them: one that was slow to wake up gets the next ones."""
     with ExitStack() as stack:
-        for number in range(1, 7):
-            pair = [stack.enter_context(own.connect()) for _ in range(2)]
-            answered = Counter(who(talk, path) for talk in pair)
-            assert sorted(answered.values()) == [1, 1], number
+        talks = [stack.enter_context(own.connect()) for _ in range(2)]
+        answered = Counter(who(talk, path) for talk in talks)
+        for _ in range(10):
+            answered[who(stack.enter_context(own.connect()), path)] += 1
+        assert len(answered) == 2
+        assert max(answered.values()) - min(answered.values()) <= 2
 
 
 def test_a_worker_that_hangs_costs_little(own):
