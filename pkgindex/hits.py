@@ -13,18 +13,21 @@ come in meanwhile, and calls with those that were not answered.
 import logging
 from collections.abc import Iterable, Sequence
 from time import perf_counter
+from typing import Any
 
-from pkgindex import metrics
+from pkgindex import metrics, nearcache
 from pkgindex.downloads import hits as files
+from pkgindex.nearcache import Missing
 from pkgindex.shortway import Application, Asked, Environ, Reply, Start, Way
 from pkgindex.simple import hits as pages
 from pkgindex.throttles import HELD
 from pkgindex.worker import DECIDED, LINES
-from throttling import delays, store, take
+from throttling import delays, plans, store, take
 from throttling.decision import Decision
 from throttling.lines import Verb
 
 WAYS: tuple[Way, ...] = (pages.asked, files.asked)
+GATHERINGS = 2  # round trips for what is missing: only a file tells which index it is of
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ class Hits:
         return reply.body
 
     def at_once(self, environs: Sequence[Environ]) -> list[Reply | None]:
-        """The answers that need nothing but one round trip for all of them together; None for the other requests.
+        """The answers that need nothing but a few round trips for all together; None for the other requests.
 
         Those are to be called with, in the same environment or with its `DECIDED`, by a thread that may wait.
         """
@@ -75,7 +78,7 @@ def _guarded(environ: Environ) -> Reply | None:
 
 
 def _waiting(environ: Environ) -> Reply | None:
-    asked, decision = environ.pop(DECIDED, None) or (_asked(environ), None)
+    asked, decision = environ.pop(DECIDED, None) or (_asked(environ, []), None)
     if asked is None:
         return None
     question = asked.question
@@ -90,12 +93,28 @@ def _waiting(environ: Environ) -> Reply | None:
 
 
 def _at_once(environs: Sequence[Environ]) -> list[Reply | None]:
-    every = [_asked(environ) for environ in environs]
+    plans.confirm()
+    every = _all_asked(environs)
     plain = [(place, asked) for place, asked in enumerate(every) if asked is not None]
     replies: list[Reply | None] = [None] * len(environs)
     for (place, asked), decision in zip(plain, take.decide_all([asked.question for _, asked in plain]), strict=True):
         replies[place] = _reply(asked, decision, environs[place])
     return replies
+
+
+def _all_asked(environs: Sequence[Environ]) -> list[Asked | None]:
+    """What each asks for, by what this process knows or others have left in Redis."""
+    missing: Missing = []
+    every = [_asked(environ, missing) for environ in environs]
+    sought: set[Any] = set()
+    for _ in range(GATHERINGS):
+        missing = [one for one in missing if one not in sought]
+        if not missing or not nearcache.gather(missing):
+            break
+        sought |= set(missing)
+        missing = []
+        every = [asked or _asked(environ, missing) for environ, asked in zip(environs, every, strict=True)]
+    return every
 
 
 def _reply(asked: Asked, decision: Decision, environ: Environ) -> Reply | None:
@@ -106,9 +125,9 @@ def _reply(asked: Asked, decision: Decision, environ: Environ) -> Reply | None:
     return asked.reply(decision, environ) if at_once and asked.is_settled(decision) else None
 
 
-def _asked(environ: Environ) -> Asked | None:
+def _asked(environ: Environ, missing: Missing) -> Asked | None:
     for way in WAYS:
-        asked = way(environ)
+        asked = way(environ, missing)
         if asked is not None:
             return asked
     return None

@@ -2,18 +2,22 @@
 
 A value is kept `local` seconds in the process and `shared` seconds in Redis. The two add up to the longest time that a
 revoked token or a changed role can still be believed, whether or not the message that forgets it arrives.
+
+Who must not wait asks `at_hand`, and may pass a list that takes down what was missing: `gather` brings all of that
+which other processes have left in Redis, in one round trip.
 """
 
 import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from pkgindex import shared
 
 V = TypeVar("V")
+Missing = list[tuple["NearCache[Any]", str]]
 
 LOCAL_SECONDS = 2.0
 SHARED_SECONDS = 3
@@ -22,7 +26,9 @@ SHARED_SECONDS = 3
 class NearCache(Generic[V]):
     """Values of one kind by string key, loaded on a miss by the caller's function.
 
-    `dump` and `restore` turn a value into JSON-ready data and back; `None` is a value that is never kept.
+    `dump` and `restore` turn a value into JSON-ready data and back; `None` is a value that is never kept. Where
+    `lasting_seconds` is given, a value is also kept for whoever has a way to find out whether it still holds: see
+    `lasting`.
     """
 
     def __init__(
@@ -34,8 +40,10 @@ class NearCache(Generic[V]):
         most: int = 5_000,
         local_seconds: float = LOCAL_SECONDS,
         shared_seconds: int = SHARED_SECONDS,
+        lasting_seconds: int = 0,
     ) -> None:
-        self._prefix = f"near:{prefix}:"
+        self._prefix, self._lasting_prefix = f"near:{prefix}:", f"last:{prefix}:"
+        self._lasting_seconds = lasting_seconds
         self._dump, self._restore = dump, restore
         self._most, self._local_seconds, self._shared_seconds = most, local_seconds, shared_seconds
         self._entries: OrderedDict[str, tuple[float, V]] = OrderedDict()
@@ -53,20 +61,63 @@ class NearCache(Generic[V]):
             value = load()
             if value is None:
                 return None
-            text = json.dumps(self._dump(value))
-            shared.attempt(lambda redis: redis.set(self._prefix + key, text, ex=self._shared_seconds), None)
-        self._keep(key, now, value)
+            self.learn({key: value}, now)
+        else:
+            self._keep(key, now + self._local_seconds, value)
         return value
 
-    def at_hand(self, key: str) -> V | None:
+    def at_hand(self, key: str, missing: Missing | None = None) -> V | None:
         """The value where this process has it, without asking anybody."""
         with self._lock:
             entry = self._entries.get(key)
-        return entry[1] if entry is not None and entry[0] > time.monotonic() else None
+        if entry is not None and entry[0] > time.monotonic():
+            return entry[1]
+        if missing is not None and not self._lasting_seconds:
+            missing.append((self, key))
+        return None
 
-    def _keep(self, key: str, now: float, value: V) -> None:
+    def lasting(self, key: str, missing: Missing) -> V | None:
+        """The value where this process has it, however old, without asking anybody: what it says may be no longer so.
+
+        It is kept as long as there is room for it, and in Redis for `lasting_seconds` from when it was loaded.
+        """
         with self._lock:
-            self._entries[key] = (now + self._local_seconds, value)
+            entry = self._entries.get(key)
+        if entry is None:
+            missing.append((self, key))
+        return entry[1] if entry else None
+
+    def learn(self, values: Mapping[str, V], now: float) -> None:
+        """Keep here and in Redis what was loaded, `now` having been before that."""
+        sets: list[tuple[str, str, int]] = []
+        for key, value in values.items():
+            self._keep(key, now + self._local_seconds, value)
+            text = json.dumps(self._dump(value))
+            sets.append((self._prefix + key, text, self._shared_seconds))
+            if self._lasting_seconds:
+                sets.append((self._lasting_prefix + key, text, self._lasting_seconds))
+
+        def work(redis: Any) -> None:
+            client = redis.pipeline(transaction=False) if len(sets) > 1 else redis
+            for key, text, seconds in sets:
+                client.set(key, text, ex=seconds)
+            if client is not redis:
+                client.execute()
+
+        shared.attempt(work, None)
+
+    def wanted(self, key: str) -> str:
+        """The key of Redis that `at_hand` or `lasting` missed."""
+        return (self._lasting_prefix if self._lasting_seconds else self._prefix) + key
+
+    def take_in(self, key: str, raw: bytes, now: float) -> None:
+        """What `wanted` holds, read at `now` or later."""
+        # What lasts was loaded nobody knows when: it is not as good as what was just loaded.
+        self._keep(key, 0.0 if self._lasting_seconds else now + self._local_seconds, self._restore(json.loads(raw)))
+
+    def _keep(self, key: str, until: float, value: V) -> None:
+        with self._lock:
+            self._entries[key] = (until, value)
             self._entries.move_to_end(key)
             while len(self._entries) > self._most:
                 self._entries.popitem(last=False)
@@ -77,7 +128,8 @@ class NearCache(Generic[V]):
             for key in keys:
                 self._entries.pop(key, None)
         if keys:
-            shared.attempt(lambda redis: redis.delete(*[self._prefix + key for key in keys]), 0, insist=True)
+            names = [prefix + key for key in keys for prefix in (self._prefix, self._lasting_prefix)]
+            shared.attempt(lambda redis: redis.delete(*names), 0, insist=True)
 
     def clear_local(self) -> None:
         """Drop everything this process holds."""
@@ -93,3 +145,13 @@ class Clearable(Protocol):
 
 
 every: list[Clearable] = []
+
+
+def gather(missing: Missing) -> bool:
+    """Bring what is missing here and others have left in Redis, in one round trip; True where there was any."""
+    now, each = time.monotonic(), list(dict.fromkeys(missing))
+    raws: list[bytes | None] = shared.attempt(lambda redis: redis.mget([cache.wanted(key) for cache, key in each]), [])
+    found = [(cache, key, raw) for (cache, key), raw in zip(each, raws, strict=False) if raw]
+    for cache, key, raw in found:
+        cache.take_in(key, raw, now)
+    return bool(found)

@@ -19,6 +19,7 @@ from django.middleware.security import SecurityMiddleware
 
 from pkgindex.accounts.roles import Who
 from pkgindex.clientip import resolve
+from pkgindex.nearcache import Missing
 from pkgindex.throttles import as_caller
 from throttling import plans
 from throttling.decision import Decision
@@ -60,7 +61,7 @@ class Asked(Protocol):
         """The answer; None where Django must answer."""
 
 
-Way = Callable[[Environ], Asked | None]
+Way = Callable[[Environ, Missing], Asked | None]
 
 
 def is_plain(environ: Environ, methods: frozenset[str]) -> bool:

@@ -94,24 +94,24 @@ def admit(request: HttpRequest, scope: str, costs: Costs) -> Decision:
     return decision
 
 
-def admit_page(request: HttpRequest, key: str) -> Beside | None:
-    """Decide a page's request together with reading `key` of the pages' Redis: one round trip for both.
+def admit_page(request: HttpRequest, keys: tuple[str, ...]) -> Beside | None:
+    """Decide a page's request together with reading keys of the pages' Redis: one round trip for both.
 
-    None where the value was not read, because nothing limits the request or limits have a server of their own. Raises
+    None where they were not read, because nothing limits the request or limits have a server of their own. Raises
     LimitReached.
     """
     sender = request.__dict__.pop(PENDING, None)
     if sender is None:
         return None
-    decision = _held(request) or onrequest.decide(request, sender, "index", take.ONE_REQUEST, beside=beside_of(key))
+    decision = _held(request) or onrequest.decide(request, sender, "index", take.ONE_REQUEST, beside=beside_of(keys))
     if not decision.allowed:
         raise _refused(request, decision)
     return decision.answer.beside
 
 
-def beside_of(key: str) -> str:
-    """What to read beside a decision: the key where limits and pages are kept by the same Redis, else nothing."""
-    return key if _one_server() else ""
+def beside_of(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """What to read beside a decision: the keys where limits and pages are kept by the same Redis, else nothing."""
+    return keys if _one_server() else ()
 
 
 def admit_download(request: HttpRequest, size: int) -> Decision:

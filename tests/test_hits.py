@@ -81,9 +81,12 @@ def test_pages_and_files_share_a_round_trip(public, django, limit, round_trips):
     assert left_after(django, environ_of(PAGE), "day") == before - 5 - 5 - 1  # at once, compared with, this one
 
 
-def test_nothing_is_asked_where_nothing_is_at_hand(public, django, round_trips):
-    """Requests of which this process knows nothing cost no round trip here."""
-    assert round_trips(lambda: Hits(nobody).at_once([environ_of("/simple/none/"), environ_of("/api/v1/")])) == 0
+def test_what_nobody_has_looked_up_is_asked_for_once(public, django, round_trips):
+    """Requests of which no process knows anything cost one round trip together, and others none."""
+    application = Hits(nobody)
+
+    assert round_trips(lambda: application.at_once([environ_of("/api/v1/"), environ_of("/packages/none")])) == 0
+    assert round_trips(lambda: application.at_once([environ_of("/simple/none/"), environ_of("/i/a/simple/b/")])) == 1
 
 
 def test_who_is_exempt_needs_one_round_trip_too(public, django, limit, round_trips):

@@ -3,7 +3,7 @@
 import pytest
 import time_machine
 
-from pkgindex.nearcache import LOCAL_SECONDS, SHARED_SECONDS, NearCache, every
+from pkgindex.nearcache import LOCAL_SECONDS, SHARED_SECONDS, NearCache, every, gather
 
 
 @pytest.fixture
@@ -77,3 +77,54 @@ def test_local_value_ends(make):
         clock.shift(10)
 
         assert cache.get("k", lambda: {"n": 2}) == {"n": 2}
+
+
+def test_what_lasts_is_found_at_any_age(make):
+    """By who can find out whether it still holds, in this process and, for its time, in Redis."""
+    first, second = make(lasting_seconds=60), make(lasting_seconds=60)
+    first.get("k", lambda: {"n": 1})
+    first._entries["k"] = (0.0, {"n": 1})  # an entry whose time has passed
+    missing = []
+
+    assert first.at_hand("k", missing) is None
+    assert first.lasting("k", missing) == {"n": 1}
+    assert missing == []
+    assert second.lasting("k", missing) is None
+    assert gather(missing)
+    assert second.lasting("k", missing) == {"n": 1}
+    assert second.at_hand("k") is None  # nobody knows when it was loaded
+
+
+def test_gathering_brings_all_that_others_have_in_one_round_trip(make, round_trips):
+    """Of several caches, each key once; what nobody has stays missing."""
+    first, second, lasting = make(), make(), make(lasting_seconds=60)
+    first.get("a", lambda: {"n": 1})
+    lasting.get("b", lambda: {"n": 2})
+    lasting.clear_local()
+    missing = []
+    for _ in range(2):
+        assert [second.at_hand(key, missing) for key in "ac"] == [None, None]
+        assert lasting.lasting("b", missing) is None
+
+    assert round_trips(lambda: gather(missing)) == 1
+
+    assert (second.at_hand("a"), second.at_hand("c"), lasting.lasting("b", [])) == ({"n": 1}, None, {"n": 2})
+    assert not gather([(second, "c")])
+
+
+def test_gathering_without_redis_finds_nothing(make, redis_server):
+    """And raises nothing."""
+    redis_server.stop()
+
+    assert not gather([(make(), "k")])
+
+
+def test_what_is_forgotten_does_not_last(make):
+    """Neither here nor in Redis."""
+    cache = make(lasting_seconds=60)
+    cache.get("k", lambda: {"n": 1})
+    cache.forget("k")
+    missing = []
+
+    assert cache.lasting("k", missing) is None
+    assert not gather(missing)

@@ -66,16 +66,14 @@ class Outcome(NamedTuple):
     reset: int
 
 
-class Beside(NamedTuple):
-    """The value of another key of the same server, read in the round trip of a decision; None where there is none."""
-
-    value: bytes | None
+# The values of other keys of the same server, read in the round trip of a decision; None for one that is not there.
+Beside = tuple[bytes | None, ...]
 
 
 class Answer(NamedTuple):
     """What the store says about a call: the first enforcing limit that refused (0: none; 1 is the first), the server's
     time in us, and one outcome per line. `degraded` marks an answer from local memory while the store is away.
-    `beside` is None where no other key was read.
+    `beside` is None where no other keys were read.
     """  # noqa: D205 - one sentence
 
     refused_by: int
@@ -93,7 +91,7 @@ class Asking(NamedTuple):
 
     verb: Verb
     lines: tuple[Line, ...]
-    beside: str = ""
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def decide(
     limits: Sequence[Limit] | None = None,
     *,
     by_response: bool = False,
-    beside: str = "",
+    beside: tuple[str, ...] = (),
 ) -> Decision:
     """Decide one more throttle of the request and sleep as it says, unless too many sleep already: see `delays`.
 

@@ -24,7 +24,9 @@ PATIENCE = 0.25  # seconds that a request waits for another one that reads the p
 
 _lock = threading.Lock()
 _snapshot: Snapshot | None = None
-_checked = _confirmed = 0.0
+# On the monotonic clock, when last: the picture was seen to be that of the published version; it was that of the
+# database; somebody looked; somebody who asked `is_fresh` was sent to look.
+_checked = _confirmed = _looked = _sent = 0.0
 
 
 def current() -> Snapshot:
@@ -34,7 +36,7 @@ def current() -> Snapshot:
     """
     now, seconds = time.monotonic(), conf.get().plan_seconds
     held = _snapshot
-    if held is not None and now - _checked < seconds:
+    if held is not None and now - _checked < seconds and (now - _looked < seconds or not _is_more_to_do(now)):
         return held
     if held is None:
         with _lock:
@@ -42,15 +44,53 @@ def current() -> Snapshot:
     if not _lock.acquire(timeout=PATIENCE if now - _checked > 2 * seconds else 0):
         return held
     try:
-        looked = _snapshot is not None and time.monotonic() - _checked < seconds  # by the one that was waited for
+        looked = _looked >= now  # by the one that was waited for
         return _snapshot if looked and _snapshot else _look(time.monotonic())
     finally:
         _lock.release()
 
 
+def confirm() -> None:
+    """Where it is time to look, see by one round trip whether the plans are still in force, for who must not wait long.
+
+    Whatever takes more than that is left to `current`.
+    """
+    now, held = time.monotonic(), _snapshot
+    if held is None or now - _checked < conf.get().plan_seconds:
+        return
+    if not _lock.acquire(blocking=False):
+        return
+    try:
+        _confirm(held, now)
+    finally:
+        _lock.release()
+
+
+def _confirm(held: Snapshot, now: float) -> None:
+    global _checked  # noqa: PLW0603 - the one picture of this process
+    if store.get().read_version() == held.version and held is _snapshot:
+        _checked = now
+
+
 def is_fresh() -> bool:
-    """True while `current` looks nowhere."""
-    return _snapshot is not None and time.monotonic() - _checked < conf.get().plan_seconds
+    """True while nobody needs to look. When the database was not asked for long, one who asks is sent, no more."""
+    global _sent  # noqa: PLW0603 - one moment per process
+    now, seconds = time.monotonic(), conf.get().plan_seconds
+    if _snapshot is None or now - _checked >= seconds:
+        return False
+    if now - _sent >= seconds and _is_more_to_do(now):
+        _sent = now
+        return False
+    return True
+
+
+def _is_more_to_do(now: float) -> bool:
+    """Whether a look is due that `confirm` cannot do."""
+    return _is_overdue(now) or stats.are_due()
+
+
+def _is_overdue(now: float) -> bool:
+    return now - _confirmed > ASK_DATABASE
 
 
 def reset() -> None:
@@ -69,11 +109,11 @@ def publish() -> None:
 
 
 def _look(now: float) -> Snapshot:
-    global _snapshot, _checked, _confirmed  # noqa: PLW0603 - the one picture of this process
+    global _snapshot, _checked, _confirmed, _looked  # noqa: PLW0603 - the one picture of this process
     held = _snapshot or Snapshot()
     try:
         published = store.get().read_version()
-        if _snapshot is None or published is None or now - _confirmed > ASK_DATABASE or published != held.version:
+        if _snapshot is None or published is None or _is_overdue(now) or published != held.version:
             number = _number()
             if _snapshot is None or number != held.version:
                 held = compile_rows(number)
@@ -83,7 +123,7 @@ def _look(now: float) -> Snapshot:
     except DatabaseError:
         # Without the database the last picture stands; without any, nothing is limited.
         log.exception("The plans cannot be read; going on with the last ones.")
-    _snapshot, _checked = held, now
+    _snapshot, _checked, _looked = held, now, now
     stats.flush(patient=True)
     return held
 

@@ -21,6 +21,11 @@ def refused(limit: Limit, *, shadow: bool) -> None:
     flush(patient=True)
 
 
+def are_due() -> bool:
+    """True where something is kept here that a patient `flush` would add to the store."""
+    return bool(_pending) and time.monotonic() - _flushed >= FLUSH_SECONDS
+
+
 def flush(*, patient: bool = False) -> None:
     """Add what is kept here to the store; a patient one at most once a second."""
     global _flushed  # noqa: PLW0603 - one moment per process

@@ -27,7 +27,7 @@ class Question(NamedTuple):
     costs: Costs = ONE_REQUEST
     resource: str = ""
     limits: Sequence[Limit] | None = None
-    beside: str = ""
+    beside: tuple[str, ...] = ()
     verb: Verb = Verb.TAKE
 
 
@@ -43,11 +43,11 @@ def take(
     *,
     resource: str = "",
     limits: Sequence[Limit] | None = None,
-    beside: str = "",
+    beside: tuple[str, ...] = (),
 ) -> Decision:
     """Charge every limit that applies, or none, and say which it was.
 
-    `resource` is the URL for limits per resource. `limits` replaces the caller's plan. `beside` is a key to read from
+    `resource` is the URL for limits per resource. `limits` replaces the caller's plan. `beside` is keys to read from
     the store's server in the same round trip, found in `decision.answer.beside` where that was possible. The caller
     of this function sleeps `delay_us` before it goes on.
     """
@@ -64,7 +64,7 @@ def look(
     *,
     resource: str = "",
     limits: Sequence[Limit] | None = None,
-    beside: str = "",
+    beside: tuple[str, ...] = (),
 ) -> Decision:
     """What `take` would say now; charges nothing. With `charge` afterwards, limits count by the response."""
     return decide_all((Question(caller, scope, costs, resource, limits, beside, Verb.TEST),))[0]

@@ -25,7 +25,7 @@ from pkgindex.accounts.roles import ANONYMOUS, Who
 from pkgindex.audit.record import Actor
 from pkgindex.clientip import client_ip
 from pkgindex.errors import InvalidCredentials
-from pkgindex.nearcache import LOCAL_SECONDS, NearCache
+from pkgindex.nearcache import LOCAL_SECONDS, Missing, NearCache
 
 IDENTIFIED, IN_SESSION = "identified_who", "session_who"  # where a request keeps what was found
 USE_NOTED_EVERY = timedelta(minutes=5)
@@ -53,16 +53,16 @@ def identify(request: HttpRequest) -> Who:
     return held
 
 
-def sender_at_hand(header: str) -> Who | None:
+def sender_at_hand(header: str, missing: Missing) -> Who | None:
     """Who sends this Authorization header, where this process knows without asking anybody.
 
-    None where it does not, and for whatever is no right token: `identify` has the reasons.
+    None where it does not (which `missing` takes down), and for whatever is no right token: `identify` has the reasons.
     """
     try:
         given, digest = _read(header)
         if given is None:
             return ANONYMOUS
-        who = _holders.at_hand(digest) if digest and not _refused.find(digest) else None
+        who = _holders.at_hand(digest, missing) if digest and not _refused.find(digest) else None
         return _checked(who, given) if who is not None and isinstance(given, TokenGiven) else None
     except InvalidCredentials:
         return None

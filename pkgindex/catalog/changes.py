@@ -104,7 +104,7 @@ class Change:
         run(self._unsent)
         names = ["", *self._created, *self._touched]
         keys = [versions.key(self.index_id, name) for name in names]
-        versions.mark_dirty(keys)
+        versions.mark_dirty(keys, self.serial)
         serial = self.serial
         transaction.on_commit(lambda: versions.publish(keys, serial))
 

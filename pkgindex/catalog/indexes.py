@@ -1,11 +1,14 @@
 """Finding an index for a request, from the near cache."""
 
+import time
 from typing import Any
+
+from django.db.models import QuerySet
 
 from pkgindex.accounts.roles import Visibility
 from pkgindex.catalog.models import Index
 from pkgindex.catalog.policy import IndexPolicy, IndexView
-from pkgindex.nearcache import NearCache
+from pkgindex.nearcache import Missing, NearCache
 
 DEFAULT = ""  # asks for whichever index is the default one
 
@@ -19,6 +22,8 @@ def _dump(view: IndexView) -> dict[str, Any]:
         "visibility": view.visibility.value,
         "is_default": view.is_default,
         "policy": policy,
+        "delivery": view.delivery,
+        "mirror_policy": view.mirror_policy,
     }
 
 
@@ -33,26 +38,33 @@ def find_index(slug: str = DEFAULT) -> IndexView | None:
     """The index of that slug, or the default one; None where there is none."""
 
     def load() -> IndexView | None:
-        wanted = Index.objects.filter(slug=slug) if slug else Index.objects.filter(is_default=True)
-        row = wanted.first()
-        return row.view() if row else None
+        now = time.monotonic()
+        view = _view(Index.objects.filter(slug=slug) if slug else Index.objects.filter(is_default=True))
+        if view is not None:
+            _views.learn({f"#{view.id}": view}, now)  # files ask by that
+        return view
 
     return _views.get(slug, load)
 
 
-def index_at_hand(slug: str = DEFAULT) -> IndexView | None:
+def index_at_hand(slug: str, missing: Missing) -> IndexView | None:
     """As `find_index` where this process knows without asking anybody; None where it does not."""
-    return _views.at_hand(slug)
+    return _views.at_hand(slug, missing)
+
+
+def index_at_hand_by_id(index_id: int, missing: Missing) -> IndexView | None:
+    """As `find_index_by_id` where this process knows without asking anybody; None where it does not."""
+    return _views.at_hand(f"#{index_id}", missing)
 
 
 def find_index_by_id(index_id: int) -> IndexView | None:
     """The index with that id, None where it was deleted."""
+    return _views.get(f"#{index_id}", lambda: _view(Index.objects.filter(pk=index_id)))
 
-    def load() -> IndexView | None:
-        row = Index.objects.filter(pk=index_id).first()
-        return row.view() if row else None
 
-    return _views.get(f"#{index_id}", load)
+def _view(rows: QuerySet[Index]) -> IndexView | None:
+    row = rows.first()
+    return row.view() if row else None
 
 
 def forget_index(index_id: int, *slugs: str) -> None:

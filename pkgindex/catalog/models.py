@@ -96,6 +96,8 @@ class Index(models.Model):
                 close_releases_after_days=self.close_releases_after_days,
                 max_file_bytes=min(self.max_file_bytes, settings.MAX_UPLOAD_BYTES),
             ),
+            delivery=self.delivery,
+            mirror_policy=self.mirror_policy,
         )
 
 

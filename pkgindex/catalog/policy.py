@@ -27,6 +27,8 @@ class IndexView:
     visibility: Visibility
     is_default: bool
     policy: IndexPolicy
+    delivery: str = "direct"  # one of catalog.models.Delivery
+    mirror_policy: str = ""
 
     @property
     def place(self) -> Place:

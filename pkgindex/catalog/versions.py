@@ -1,12 +1,14 @@
 """Which version of a page is the newest: one small Redis key a page, so that a hit needs no SQL.
 
 Layout (a documented contract: another front end may read it): `page:v:<index id>:<normalised name>` holds the serial of
-the project's last change as decimal text, or `dirty`; the empty name is the list of projects. Protocol:
+the project's last change as decimal text, or `dirty:` and the serial that it is about to get; the empty name is the
+list of projects, which every change of the index gives a new version. Protocol:
 
-1. a writer, holding the journal lock, sets `dirty` before it commits;
-2. after the commit it sets the new serial, never a lower one;
+1. a writer, holding the journal lock, sets `dirty` with its serial before it commits, on all keys at once;
+2. after the commit it sets the new serial on all keys at once, never a lower one, and not where a later writer is at 1;
 3. a reader that finds `dirty` asks SQL and stores nothing; one that finds nothing asks SQL and stores what it read,
-   only where there is still nothing.
+   only where there is still nothing. Where it finds nothing for a project and a serial for the list, what it knows from
+   earlier may do (`pkgindex.catalog.following`).
 
 So a reader that starts after a change was answered sees it, and a writer that dies between commit and step 2 leaves
 readers to SQL until `dirty` expires. If Redis was out of the writer's reach both times and yet kept its old
@@ -19,7 +21,7 @@ from pkgindex import shared
 
 VERSION_SECONDS = 60
 DIRTY_SECONDS = 30
-DIRTY = b"dirty"
+DIRTY = b"dirty:%d"
 
 # KEYS: page keys. ARGV[1]: what they hold from now on, ARGV[2]: seconds to keep it.
 MARK = """
@@ -32,8 +34,11 @@ return #KEYS
 # KEYS: page keys. ARGV[1]: the serial, ARGV[2]: seconds to keep it. Raises versions, never lowers one.
 PUBLISH = """
 for _, key in ipairs(KEYS) do
-  local held = tonumber(redis.call('GET', key) or '')
-  if not held or held < tonumber(ARGV[1]) then
+  local held = redis.call('GET', key) or ''
+  local serial = tonumber(held)
+  local higher = serial and serial >= tonumber(ARGV[1])
+  local later = tonumber(string.match(held, '^dirty:(%d+)$') or 0) > tonumber(ARGV[1])
+  if not higher and not later then
     redis.call('SET', key, ARGV[1], 'EX', ARGV[2])
   end
 end
@@ -46,17 +51,27 @@ def key(index_id: int, normalized_name: str = "") -> str:
     return f"page:v:{index_id}:{normalized_name}"
 
 
-def mark_dirty(keys: Iterable[str]) -> None:
+def keys(index_id: int, normalized_name: str = "") -> tuple[str, ...]:
+    """What a reader of a page needs: its key and, of a project, the list's after it."""
+    return (key(index_id, normalized_name), key(index_id)) if normalized_name else (key(index_id),)
+
+
+def read(names: tuple[str, ...]) -> tuple[bytes | None, ...] | None:
+    """What these keys hold; None while Redis is away."""
+    return shared.attempt(lambda redis: tuple(redis.mget(names)), None)
+
+
+def mark_dirty(names: Iterable[str], serial: int) -> None:
     """Step 1: send readers to SQL."""
-    names = list(dict.fromkeys(keys))
+    each = list(dict.fromkeys(names))
     # One command: the client takes longer to put a pipeline of two together than Redis to answer it.
-    shared.attempt(lambda redis: redis.eval(MARK, len(names), *names, DIRTY, DIRTY_SECONDS), 0, insist=True)
+    shared.attempt(lambda redis: redis.eval(MARK, len(each), *each, DIRTY % serial, DIRTY_SECONDS), 0, insist=True)
 
 
-def publish(keys: Iterable[str], serial: int) -> None:
+def publish(names: Iterable[str], serial: int) -> None:
     """Step 2: the change is committed; tell everyone."""
-    names = list(keys)
-    shared.attempt(lambda redis: redis.eval(PUBLISH, len(names), *names, serial, VERSION_SECONDS), 0, insist=True)
+    each = list(names)
+    shared.attempt(lambda redis: redis.eval(PUBLISH, len(each), *each, serial, VERSION_SECONDS), 0, insist=True)
 
 
 def parse(raw: bytes | None) -> int | None:

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from pkgindex.accounts.identity import sender_at_hand
-from pkgindex.accounts.roles import Visibility
+from pkgindex.accounts.roles import ANONYMOUS, Visibility
 from pkgindex.blobs import store
+from pkgindex.catalog import versions
 from pkgindex.downloads import delivery
 from pkgindex.downloads.delivery import CONTENT_TYPE, Asset, BytesMissing
-from pkgindex.downloads.lookup import Candidate, file_at_hand
+from pkgindex.downloads.lookup import Candidate, file_at_hand, holds
 from pkgindex.downloads.mirrored import way_for
 from pkgindex.downloads.views import PREFIX, SHAPE, asset_of, permanent
+from pkgindex.nearcache import Missing
 from pkgindex.sending import BLOCK_BYTES, Window
 from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, sender_of
+from pkgindex.throttles import beside_of
 from throttling import bandwidth, headers, leases
 from throttling.decision import Decision
 from throttling.lines import Costs
@@ -34,14 +37,17 @@ class Bytes:
     asset: Asset
     question: Question
     by_nginx: bool
+    keys: tuple[str, ...]  # what says whether it is still so; none where it was looked up a moment ago
 
-    def is_settled(self, _decision: Decision) -> bool:
-        """Nothing else is asked."""
-        return True
+    def is_settled(self, decision: Decision) -> bool:
+        """Whether that came with the decision."""
+        return not self.keys or decision.answer.beside is not None
 
     def reply(self, decision: Decision, environ: Environ) -> Reply | None:
         """The bytes; None where limits refuse or count downloads under way, which Django would have to end."""
         if leases.lines(decision) or not decision.allowed:
+            return None
+        if self.keys and not holds(self.file, decision.answer.beside or versions.read(self.keys)):
             return None
         asset = self.asset
         own = [("ETag", asset.etag), ("Last-Modified", asset.last_modified)]
@@ -60,14 +66,15 @@ class Bytes:
         return Reply(200, fields, body, self.question.scope, [decision], 0 if asset.is_metadata else asset.size)
 
 
-def asked(environ: Environ) -> Bytes | None:
-    """What the request asks for; None where Django must answer."""
+def asked(environ: Environ, missing: Missing) -> Bytes | None:
+    """What the request asks for; None where Django must answer, unless what is `missing` helps."""
     path: str = environ["PATH_INFO"]
     shape = SHAPE.match(path, len(PREFIX)) if path.startswith(PREFIX) and path.isascii() else None
     if shape is None or any(environ.get(name) for name in CONDITIONS) or not is_plain(environ, METHODS):
         return None
-    who, sha256 = sender_at_hand(environ.get("HTTP_AUTHORIZATION", "")), shape[1] + shape[2] + shape[3]
-    file = file_at_hand(who, sha256, shape[4]) if who else None
+    who, sha256 = sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing), shape[1] + shape[2] + shape[3]
+    # Who is not known yet is asked for as anybody: so that all that is missing is found out at once.
+    file, keys = file_at_hand(who or ANONYMOUS, sha256, shape[4], missing) or (None, ())
     asset = asset_of(file, sha256, is_metadata=bool(shape[5])) if file else None
     if who is None or file is None or asset is None:
         return None
@@ -75,8 +82,9 @@ def asked(environ: Environ) -> Bytes | None:
     if way not in {delivery.own, delivery.direct} or bandwidth.limits_of(sender):
         return None
     costs = Costs() if asset.is_metadata else Costs(size=asset.size, lease=leases.new())
-    question = Question(sender, "metadata" if asset.is_metadata else "download", costs, resource=path)
-    return Bytes(file, asset, question, delivery.goes_by_accel(way, asset))
+    scope = "metadata" if asset.is_metadata else "download"
+    question = Question(sender, scope, costs, resource=path, beside=beside_of(keys))
+    return Bytes(file, asset, question, delivery.goes_by_accel(way, asset), keys)
 
 
 def _window(asset: Asset) -> Window | None:

@@ -3,17 +3,20 @@
 Knowing a digest grants nothing: the same bytes can be a file of several indexes, and it is the File rows that decide.
 Rows come from the near cache, so a hit asks no SQL; whoever would be refused by cached rows is judged again by fresh
 ones, so a file can be fetched as soon as its upload was answered. A deleted or quarantined file goes within five
-seconds.
+seconds. Rows that are older than that do as long as the version of their project's page is the same, which every change
+of it raises.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pkgindex.accounts.roles import Action, Place, Verdict, Visibility, Who, decide
-from pkgindex.catalog.indexes import find_index
+from pkgindex.catalog import following, versions
+from pkgindex.catalog.indexes import find_index, index_at_hand_by_id
 from pkgindex.catalog.models import Delivery, File, ProjectStatus
 from pkgindex.errors import AuthenticationRequired, Forbidden, NotFound
-from pkgindex.nearcache import NearCache
+from pkgindex.nearcache import Missing, NearCache
+from throttling.lines import Beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Candidate:
     metadata_size: int | None
     delivery: str = Delivery.DIRECT.value
     mirror_policy: str = ""
+    version: int = 0  # of the project's page, when this was read,
+    serial: int = 0  # and of the index
 
     @property
     def place(self) -> Place:
@@ -40,6 +45,7 @@ class Candidate:
 
 
 Candidates = tuple[Candidate, ...]
+LASTING_SECONDS = 600  # some 700 bytes of Redis for each file that was asked for meanwhile
 
 
 def _dump(candidates: Candidates) -> list[list[Any]]:
@@ -51,7 +57,7 @@ def _restore(rows: list[list[Any]]) -> Candidates:
     return tuple(Candidate(row[0], row[1], Visibility(row[2]), *row[3:]) for row in rows)
 
 
-_files: NearCache[Candidates] = NearCache("file", dump=_dump, restore=_restore)
+_files: NearCache[Candidates] = NearCache("file", dump=_dump, restore=_restore, lasting_seconds=LASTING_SECONDS)
 
 
 def readable_file(who: Who, sha256: str, filename: str) -> Candidate:
@@ -71,9 +77,37 @@ def readable_file(who: Who, sha256: str, filename: str) -> Candidate:
     raise _refusal(who, fresh, filename)
 
 
-def file_at_hand(who: Who, sha256: str, filename: str) -> Candidate | None:
-    """The file as `who` may read it, where this process knows without asking anybody; None for all else."""
-    return _allowed(who, _files.at_hand(f"{sha256}:{filename}") or ())
+def file_at_hand(who: Who, sha256: str, filename: str, missing: Missing) -> tuple[Candidate, tuple[str, ...]] | None:
+    """The file as `who` may read it, where this process knows without asking anybody; None for all else.
+
+    With it come keys of Redis: where there are any, it is so only if `holds` says so of their values.
+    """
+    key = f"{sha256}:{filename}"
+    fresh = _files.at_hand(key)
+    if fresh:
+        found = _allowed(who, fresh)
+        return (found, ()) if found else None
+    held = [_now(one, missing) for one in _files.lasting(key, missing) or ()]
+    found = _allowed(who, tuple(one for one in held if one))
+    return (found, versions.keys(found.index_id, found.normalized_name)) if found else None
+
+
+def holds(file: Candidate, held: Beside | None) -> bool:
+    """Whether nothing has changed about the file, by what the keys of `file_at_hand` hold; False where unknown."""
+    seen = file.version, file.serial
+    newest = following.at_hand(file.index_id, file.normalized_name, held, seen)
+    return newest is not None and newest <= file.version
+
+
+def _now(file: Candidate, missing: Missing) -> Candidate | None:
+    """The file with what its index says now."""
+    index = index_at_hand_by_id(file.index_id, missing)
+    if index is None:
+        return None
+    now = index.visibility, index.delivery, index.mirror_policy
+    if now == (file.visibility, file.delivery, file.mirror_policy):
+        return file
+    return replace(file, visibility=now[0], delivery=now[1], mirror_policy=now[2])
 
 
 def _load(sha256: str, filename: str) -> Candidates:
@@ -90,8 +124,13 @@ def _load(sha256: str, filename: str) -> Candidates:
         "metadata_blob__size",
         "index__delivery",
         "index__mirror_policy",
+        "release__project__last_serial",
+        "index__last_serial",
     )
-    return tuple(_candidate(row) for row in rows.order_by("index_id"))
+    found = tuple(_candidate(row) for row in rows.order_by("index_id"))
+    for one in found:
+        following.catch_up(one.index_id, one.serial)
+    return found
 
 
 def _candidate(row: tuple[Any, ...]) -> Candidate:

@@ -10,9 +10,10 @@ from django.utils.http import parse_etags
 
 from pkgindex.accounts.identity import sender_at_hand
 from pkgindex.accounts.roles import Action, Verdict, Visibility, decide
-from pkgindex.catalog.indexes import index_at_hand
+from pkgindex.catalog.indexes import DEFAULT, index_at_hand
 from pkgindex.catalog.names import is_normalized
 from pkgindex.errors import ServiceError
+from pkgindex.nearcache import Missing
 from pkgindex.reading import page_fields
 from pkgindex.sending import BLOCK_BYTES, Window
 from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, sender_of
@@ -64,14 +65,15 @@ class Page:
         return Reply(200, [*self.fixed, *own, *headers.fields(decision).items()], body, SCOPE, [decision])
 
 
-def asked(environ: Environ) -> Page | None:
-    """What the request asks for; None where Django must answer."""
+def asked(environ: Environ, missing: Missing) -> Page | None:
+    """What the request asks for; None where Django must answer, unless what is `missing` helps."""
     path = environ["PATH_INFO"]
     place = PATH.match(path)
     if place is None or not is_plain(environ, METHODS):
         return None
     name = place["name"] or ""
-    index, who = index_at_hand(place["slug"] or ""), sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""))
+    index = index_at_hand(place["slug"] or DEFAULT, missing)
+    who = sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing)
     wanted = _wanted(environ.get("HTTP_ACCEPT"), environ.get("HTTP_ACCEPT_ENCODING"))
     if index is None or who is None or wanted is None or not is_normalized(name):
         return None
@@ -84,7 +86,7 @@ def asked(environ: Environ) -> Page | None:
         return None
     known = _names(environ.get("HTTP_IF_NONE_MATCH", ""), ready.etag)
     fixed = _fixed(index.visibility, environ["wsgi.url_scheme"], None if known else wanted)
-    verb, beside = Verb.TEST if known else Verb.TAKE, beside_of(page.version_key)
+    verb, beside = Verb.TEST if known else Verb.TAKE, beside_of(page.version_keys)
     question = Question(sender_of(environ, who), SCOPE, resource=path, beside=beside, verb=verb)
     return Page(page, ready, question, fixed, known)
 

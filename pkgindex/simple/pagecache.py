@@ -43,7 +43,7 @@ from django.conf import settings
 from prometheus_client import Histogram
 
 from pkgindex import nearcache, shared
-from pkgindex.catalog import versions
+from pkgindex.catalog import following, versions
 from pkgindex.simple import files, shelves, source
 from pkgindex.simple.blocks import Beat
 from pkgindex.simple.lru import Flights, PageLru, Ready
@@ -58,7 +58,6 @@ LOCK_MILLISECONDS = 10_000
 RENEW_SECONDS = 1.0
 WAIT_SECONDS = 20.0
 POLL_SECONDS = 0.02
-ABSENT = 0  # the version of a name that no project has; real serials begin at 1
 SUFFIXES = {Encoding.IDENTITY: "", Encoding.GZIP: "-gz", Encoding.ZSTD: "-zstd"}
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
@@ -94,9 +93,9 @@ class PageKey:
         return f"page:b:{REVISION}:{self.index_id}:{self.name}:{self.format.value}{end}"
 
     @property
-    def version_key(self) -> str:
+    def version_keys(self) -> tuple[str, ...]:
         """What says which version is the newest."""
-        return versions.key(self.index_id, self.name)
+        return versions.keys(self.index_id, self.name)
 
     @property
     def lock_key(self) -> str:
@@ -107,9 +106,9 @@ class PageKey:
 def fetch(page: PageKey, encoding: Encoding, held: Beside | None = None) -> Ready | None:
     """The newest page in that coding; None where there is no such project. Works, slower, without Redis.
 
-    `held` is what the page's version key holds, where the caller has just read it.
+    `held` is what the page's version keys hold, where the caller has just read it.
     """
-    version = _newest(page, held)
+    version = following.newest(page.index_id, page.name, held or versions.read(page.version_keys))
     if version is None:
         return None
     return local.get((page, encoding), version) or _kept(page, encoding, version) or _build(page, encoding, version)
@@ -122,27 +121,12 @@ def at_hand(page: PageKey, encoding: Encoding, version: int = 0) -> Ready | None
 
 def version_at_hand(page: PageKey, held: Beside | None) -> int | None:
     """The newest version as Redis or `held` has it; None where SQL would have to be asked. `held` is as in `fetch`."""
-    raw = held.value if held else shared.attempt(lambda redis: redis.get(page.version_key), None)
-    return versions.parse(raw)
+    return following.at_hand(page.index_id, page.name, held or versions.read(page.version_keys))
 
 
 def forget(page: PageKey, encoding: Encoding) -> None:
     """Let go of a representation whose file is not there any more: the next `fetch` finds or makes another."""
     local.forget((page, encoding))
-
-
-def _newest(page: PageKey, held: Beside | None) -> int | None:
-    key = page.version_key
-    raw = held.value if held else shared.attempt(lambda redis: redis.get(key), None)
-    version = versions.parse(raw)
-    if version == ABSENT:
-        return None
-    if version is None:
-        version = source.load_version(page.index_id, page.name)
-        # An index that never changed has serial 0 too: that one is read from SQL each time.
-        if raw is None and version != ABSENT:
-            versions.remember(key, ABSENT if version is None else version)
-    return version
 
 
 def _kept(page: PageKey, encoding: Encoding, version: int) -> Ready | None:

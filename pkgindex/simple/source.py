@@ -16,7 +16,8 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Collate
 from packaging.version import InvalidVersion
 
-from pkgindex.catalog.models import File, Index, JournalEntry, Project
+from pkgindex.catalog.following import serial_of
+from pkgindex.catalog.models import File, JournalEntry, Project
 from pkgindex.catalog.names import release_key, version_key
 from pkgindex.simple.blocks import Area, Beat, Block, Draft, Held
 from pkgindex.simple.pages import QUARANTINED, ListedProject, PageFile, Top
@@ -38,14 +39,6 @@ FILE_COLUMNS = (  # as the fields of PageFile stand
     "metadata_blob_id",
 )
 RELEASE_COLUMNS = ("release__canonical_version", "release__yanked", "release__yanked_reason")
-
-
-def load_version(index_id: int, normalized_name: str) -> int | None:
-    """The serial of the last change of a page in one query; None where there is no such page."""
-    if normalized_name:
-        projects = Project.objects.filter(index_id=index_id, normalized_name=normalized_name)
-        return projects.values_list("last_serial", flat=True).first()
-    return Index.objects.filter(pk=index_id).values_list("last_serial", flat=True).first()
 
 
 def draft(
@@ -133,7 +126,7 @@ def _by_release(rows: QuerySet[File]) -> Iterator[tuple[str, list[PageFile]]]:
 
 def _list(index_id: int, form: Format, area: Area, held: Held | None, beat: Beat) -> Draft | None:
     """The list of projects without the quarantined ones, by normalised name."""
-    serial = load_version(index_id, "")
+    serial = serial_of(index_id)
     if serial is None:
         return None
     rows = Project.objects.filter(index_id=index_id).exclude(status=QUARANTINED)

@@ -65,7 +65,7 @@ def listing(request: HttpRequest, name: str, slug: str = "") -> HttpResponseBase
 def _page(request: HttpRequest, index: IndexView, name: str, content_type: str) -> HttpResponseBase:
     encoding = choose_encoding(request.META.get("HTTP_ACCEPT_ENCODING"))
     page = PageKey(index.id, name, OFFERS[content_type], get_script_prefix())
-    beside = admit_page(request, page.version_key)
+    beside = admit_page(request, page.version_keys)
     for _ in range(MOST_TRIES):
         ready = fetch(page, encoding, beside)
         if ready is None:

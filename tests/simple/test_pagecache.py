@@ -37,7 +37,7 @@ def versions_of(client, path: str = "/simple/acme/") -> list[str]:
 
 @pytest.mark.parametrize("path", ["/simple/acme/", "/simple/"])
 def test_hit_costs_one_round_trip_and_no_sql(client, public, redis_commands, path):
-    """A page held by the process costs one GET in Redis and no SQL; with 304 the same."""
+    """A page held by the process costs one MGET in Redis and no SQL; with 304 the same."""
     add_wheel(public)
     etag = client.get(path, **HEADERS)["ETag"]
 
@@ -46,7 +46,7 @@ def test_hit_costs_one_round_trip_and_no_sql(client, public, redis_commands, pat
             connection,
         ) as queries:
             commands = redis_commands(lambda more=more: client.get(path, **HEADERS, **more))
-        assert (commands, len(queries)) == ({"get": 1}, 0)
+        assert (commands, len(queries)) == ({"mget": 1}, 0)
 
 
 def test_private_hit_costs_the_same(client, index, people, basic, redis_commands):
@@ -58,7 +58,7 @@ def test_private_hit_costs_the_same(client, index, people, basic, redis_commands
     with CaptureQueriesContext(connection) as queries:
         commands = redis_commands(lambda: client.get("/simple/acme/", **headers))
 
-    assert (commands, len(queries)) == ({"get": 1}, 0)
+    assert (commands, len(queries)) == ({"mget": 1}, 0)
 
 
 def test_page_of_another_process_costs_two_round_trips(client, public, redis_commands):
@@ -70,7 +70,7 @@ def test_page_of_another_process_costs_two_round_trips(client, public, redis_com
     with CaptureQueriesContext(connection) as queries:
         commands = redis_commands(lambda: client.get("/simple/acme/", **HEADERS))
 
-    assert (commands, len(queries)) == ({"get": 1, "hmget": 1}, 0)
+    assert (commands, len(queries)) == ({"mget": 1, "hmget": 1}, 0)
     assert client.get("/simple/acme/", **HEADERS).content == built.content
 
 
@@ -92,7 +92,7 @@ def test_unknown_project_is_remembered(client, public, redis_commands):
 
     with CaptureQueriesContext(connection) as queries:
         commands = redis_commands(lambda: client.get("/simple/acme/"))
-    assert (commands, len(queries)) == ({"get": 1}, 0)
+    assert (commands, len(queries)) == ({"mget": 1}, 0)
     add_wheel(public)
     assert versions_of(client) == ["1.0"]
 
@@ -222,10 +222,10 @@ def test_dirty_version_sends_readers_to_sql(client, public):
     """While a writer is between its marks, readers use SQL and leave the mark alone."""
     add_wheel(public)
     redis = get_redis_connection("default")
-    redis.set(versions.key(public.pk, "acme"), versions.DIRTY, ex=30)
+    redis.set(versions.key(public.pk, "acme"), versions.DIRTY % 9, ex=30)
 
     assert versions_of(client) == ["1.0"]
-    assert redis.get(versions.key(public.pk, "acme")) == versions.DIRTY
+    assert redis.get(versions.key(public.pk, "acme")) == versions.DIRTY % 9
 
 
 def test_without_redis_pages_are_served_and_fresh(client, public, redis_server):

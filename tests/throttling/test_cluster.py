@@ -92,9 +92,9 @@ def test_several_subjects_are_all_or_none_over_slots(store):
 
 
 def test_several_decisions_are_made_one_after_the_other(store):
-    """Their keys live in several slots; another key is not read beside them."""
-    asked = [Asking(Verb.TAKE, (line("a", "2/hour fixed", f"user:m{i % 2}"),), "page") for i in range(6)]
-    answers = store.decide_each([*asked, Asking(Verb.TAKE, (), "page")])
+    """Their keys live in several slots; other keys are not read beside them."""
+    asked = [Asking(Verb.TAKE, (line("a", "2/hour fixed", f"user:m{i % 2}"),), ("page",)) for i in range(6)]
+    answers = store.decide_each([*asked, Asking(Verb.TAKE, (), ("page",))])
     assert [(answer.refused_by, answer.beside) for answer in answers] == [(0, None)] * 4 + [(1, None)] * 2 + [(0, None)]
 
 

@@ -68,7 +68,7 @@ def test_a_stopped_store_is_answered_for_locally_and_comes_back_by_itself(server
 
 def test_several_decisions_without_the_store(server, store):
     """They are made locally, each of its own, after one time-out; and nothing was read beside them."""
-    asked = [Asking(Verb.TAKE, (line("3/hour fixed"),), "page") for _ in range(4)]
+    asked = [Asking(Verb.TAKE, (line("3/hour fixed"),), ("page",)) for _ in range(4)]
     assert [answer.degraded for answer in store.decide_each(asked[:1])] == [False]
     server.stop()
 

@@ -14,11 +14,11 @@ class Store(ABC):
     """Counts limits. One `decide` is one atomic decision; every method may raise StoreError."""
 
     @abstractmethod
-    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0, beside: str = "") -> Answer:
+    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0, beside: tuple[str, ...] = ()) -> Answer:
         """Check, and charge or refund, all lines as one. `now` (us) replaces the store's clock in tests and replays.
 
-        `beside` is a key that the caller wants to read from the same server: a store that can do both in one round
-        trip puts it into the answer, others leave that empty.
+        `beside` is keys that the caller wants to read from the same server: a store that can do both in one round
+        trip puts their values into the answer, others leave that empty.
         """
 
     def decide_each(self, askings: Sequence[Asking]) -> list[Answer]:

@@ -69,7 +69,7 @@ class FailoverStore(Store):
         since = round(time.monotonic() - self.breaker.opened_at, 1)
         return {"state": "open", "seconds": since, "reason": self.breaker.reason}
 
-    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0, beside: str = "") -> Answer:
+    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0, beside: tuple[str, ...] = ()) -> Answer:
         """See Store; an answer from local memory is marked `degraded`."""
         if self.breaker.is_open:
             return self._ask(

@@ -29,7 +29,7 @@ class MemoryStore(Store):
         self._most = most
         self._lock = threading.Lock()
 
-    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0, beside: str = "") -> Answer:  # noqa: ARG002
+    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0, beside: tuple[str, ...] = ()) -> Answer:  # noqa: ARG002
         """See Store; there is no server whose keys could be read beside."""
         now = now or wall_clock()
         with self._lock:

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as Late
 
-from throttling.lines import NOTHING, Answer, Asking, Beside, Line, Outcome, Verb
+from throttling.lines import NOTHING, Answer, Asking, Line, Outcome, Verb
 from throttling.stores.base import Store, StoreError
 from throttling.stores.wire import Reply, Script, Wire, arguments, script
 
@@ -32,8 +32,8 @@ class RedisStore(Store):
         self._wire = Wire()
         self._take: Script = script("take.lua")
 
-    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0, beside: str = "") -> Answer:
-        """See Store. In a cluster another key lives elsewhere and is not read."""
+    def decide(self, verb: Verb, lines: Sequence[Line], *, now: int = 0, beside: tuple[str, ...] = ()) -> Answer:
+        """See Store. In a cluster other keys live elsewhere and are not read."""
         return self._asking(self._decide, verb, lines, now, beside)
 
     def decide_each(self, askings: Sequence[Asking]) -> list[Answer]:
@@ -45,11 +45,11 @@ class RedisStore(Store):
             return [self._decide(client, one.verb, one.lines, 0, one.beside) for one in askings]
         return list(map(_answer, askings, self._wire.take_each(client, self._take, askings)))
 
-    def _decide(self, client: Any, verb: Verb, lines: Sequence[Line], now: int, beside: str) -> Answer:
+    def _decide(self, client: Any, verb: Verb, lines: Sequence[Line], now: int, beside: tuple[str, ...]) -> Answer:
         in_cluster = isinstance(client, RedisCluster)
         if beside and not now and not in_cluster:
             return self._decide_each(client, (Asking(verb, tuple(lines), beside),))[0]
-        if not lines:  # nothing but another key was wanted
+        if not lines:  # nothing but other keys was wanted
             return NOTHING
         if len(lines) > 1 and in_cluster:
             return self._decide_by_slot(client, verb, lines, now)
@@ -159,7 +159,7 @@ def tag_of(key: str) -> str:
 
 def _answer(asking: Asking, reply: Reply) -> Answer:
     answer = parse(reply.decision) if asking.lines else NOTHING
-    return answer._replace(beside=Beside(reply.beside)) if asking.beside else answer
+    return answer._replace(beside=reply.beside) if asking.beside else answer
 
 
 def parse(reply: bytes | str) -> Answer:

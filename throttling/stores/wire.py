@@ -12,14 +12,14 @@ from redis import Redis
 from redis.connection import ConnectionPool
 from redis.exceptions import NoScriptError, ResponseError
 
-from throttling.lines import Asking, Line, Verb
+from throttling.lines import Asking, Beside, Line, Verb
 
 
 class Reply(NamedTuple):
-    """What the server says to one asking: of the script, and the value of the other key."""
+    """What the server says to one asking: of the script, and the values of the other keys."""
 
     decision: Any
-    beside: Any
+    beside: Beside
 
 
 class Script:
@@ -75,17 +75,21 @@ class Wire:
     def take_each(self, client: Any, wanted: Script, askings: Sequence[Asking]) -> list[Reply]:
         """As `take` for each, and the values of other keys, all in one round trip.
 
-        What an asking without lines wants is the other key alone. Other keys are read last, each once.
+        What an asking without lines wants is the other keys alone. Those are read last, each once, and all together:
+        what a transaction or a script writes to several of them is seen whole.
         """
-        keys = list(dict.fromkeys(one.beside for one in askings if one.beside))
+        keys = tuple(dict.fromkeys(key for one in askings for key in one.beside))
         replies = self._replies(client, wanted, askings, keys)
         values = replies.pop() if keys else []
         if isinstance(values, ResponseError):
             raise values
-        beside = dict(zip(keys, values if len(keys) > 1 else [values], strict=bool(keys)))
+        found = dict(zip(keys, values, strict=True))
         decisions = iter(replies)
         return [
-            Reply(self._known(client, wanted, one, next(decisions)) if one.lines else b"", beside.get(one.beside))
+            Reply(
+                self._known(client, wanted, one, next(decisions)) if one.lines else b"",
+                tuple([found[key] for key in one.beside]),
+            )
             for one in askings
         ]
 
@@ -96,8 +100,8 @@ class Wire:
             raise reply
         return reply
 
-    def _replies(self, client: Any, wanted: Script, askings: Sequence[Asking], keys: list[str]) -> list[Any]:
-        """What the server says to each script, and to the question for the keys; an error stands in its place."""
+    def _replies(self, client: Any, wanted: Script, askings: Sequence[Asking], keys: tuple[str, ...]) -> list[Any]:
+        """What the server says to each script and, if any, to the question for keys; an error stands in its place."""
         scripts = [one for one in askings if one.lines]
         if type(client) is not Redis or type(client.connection_pool) is not ConnectionPool:
             pipeline = client.pipeline(transaction=False)
@@ -105,12 +109,12 @@ class Wire:
                 words = arguments(one.verb, one.lines, 0)
                 pipeline.execute_command("EVALSHA", wanted.digest, len(one.lines), *words)
             if keys:
-                pipeline.execute_command(*reading(keys))
+                pipeline.execute_command("MGET", *keys)
             return list(pipeline.execute(raise_on_error=False))
         connection = self._connection(client.connection_pool)
         commands = [packed(wanted.digest, one.verb, one.lines) for one in scripts]
         if keys:
-            commands.append(asked_for(keys[0]) if len(keys) == 1 else encoded(reading(keys)))
+            commands.append(asked_for(keys) if len(askings) == 1 else encoded(("MGET", *keys)))
         connection.send_packed_command([b"".join(commands)], check_health=False)
         # Every answer is read before any is judged: what stays behind would answer the next question.
         return [_read(connection) for _ in commands]
@@ -155,15 +159,10 @@ def encoded(command: Sequence[Any]) -> bytes:
     return b"".join(parts)
 
 
-def reading(keys: list[str]) -> list[str]:
-    """The command that reads keys."""
-    return ["GET" if len(keys) == 1 else "MGET", *keys]
-
-
 @lru_cache(maxsize=4_096)
-def asked_for(key: str) -> bytes:
-    """The command that reads a key, whole."""
-    return encoded(reading([key]))
+def asked_for(keys: tuple[str, ...]) -> bytes:
+    """The command that reads the keys, whole."""
+    return encoded(("MGET", *keys))
 
 
 @lru_cache(maxsize=4_096)

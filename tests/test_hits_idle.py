@@ -1,0 +1,194 @@
+"""Requests answered at once after a pause, and never from before a change, whatever this process remembers."""
+
+from collections import OrderedDict
+
+import pytest
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_redis import get_redis_connection
+
+from pkgindex import nearcache
+from pkgindex.accounts import services as accounts
+from pkgindex.audit.record import SYSTEM
+from pkgindex.catalog import following, services
+from pkgindex.catalog.models import File, Index
+from pkgindex.catalog.paths import file_path
+from pkgindex.hits import Hits
+from tests.support.catalogue import add_wheel, open_index
+from tests.support.gateway import ask, environ_of, nobody
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PAGE, OTHER = "/simple/acme/", "/simple/other/"
+
+
+@pytest.fixture
+def public(db) -> Index:
+    """A public default index with two projects."""
+    index = open_index()
+    add_wheel(index, "other")
+    return index
+
+
+@pytest.fixture
+def django(public) -> WSGIHandler:
+    """Django, without the short way."""
+    return WSGIHandler()
+
+
+def caches() -> list[nearcache.NearCache]:
+    return [cache for cache in nearcache.every if isinstance(cache, nearcache.NearCache)]
+
+
+def idle() -> None:
+    """What a minute without requests does: keys of pages, and what is known of senders, indexes and files, end."""
+    redis = get_redis_connection("default")
+    for key in [*redis.scan_iter("page:v:*"), *redis.scan_iter("near:*")]:
+        redis.delete(key)
+    for cache in caches():
+        cache._entries = OrderedDict({key: (0.0, value) for key, (_, value) in cache._entries.items()})
+
+
+def url(file: File) -> str:
+    return "/" + file_path(file.blob_id, file.filename)
+
+
+def acme(index: Index) -> File:
+    return File.objects.get(index=index, filename__startswith="acme-1.0-")
+
+
+def bodies(*environs: dict) -> list[bytes | None]:
+    """What is answered at once, None where Django is to answer."""
+    found = []
+    for reply in Hits(nobody).at_once(environs):
+        found.append(b"".join(reply.body) if reply else None)
+        getattr(reply and reply.body, "close", list)()
+    return found
+
+
+def once(*paths: str) -> list[bytes | None]:
+    """What is answered at once to nobody in particular."""
+    return bodies(*map(environ_of, paths))
+
+
+@pytest.mark.parametrize("what", ["page", "list", "file", "metadata"])
+def test_who_asks_first_asks_for_the_whole_index(public, django, round_trips, what):
+    """After a minute without requests one goes to SQL; then the others need one round trip, as if nothing had been."""
+    path = {"page": PAGE, "list": "/simple/", "file": url(acme(public)), "metadata": url(acme(public)) + ".metadata"}[
+        what
+    ]
+    expected = ask(django, environ_of(path))[2]
+    ask(django, environ_of(PAGE))
+    ask(django, environ_of(OTHER))
+    idle()
+    assert once(path) == [None]
+    ask(django, environ_of(OTHER))
+    found = []
+
+    with CaptureQueriesContext(connection) as queries:
+        trips = round_trips(lambda: found.extend(once(path, path)))
+
+    assert (trips, len(queries)) == (1, 0)
+    assert found == [expected] * 2
+
+
+def test_what_another_process_looked_up_will_do(people, index, round_trips):
+    """Sender, index and file are brought from Redis together, in two round trips, as the file tells its index."""
+    header = f"Bearer {accounts.issue(SYSTEM, None, people.reader, 'ci', ['read'])[1]}"
+    path = "/i/main" + PAGE
+    file = add_wheel(index)
+    django = WSGIHandler()
+    environs = [environ_of(place, HTTP_AUTHORIZATION=header) for place in (path, url(file), url(file))]
+    there = [ask(django, dict(environ))[2] for environ in environs]
+    for cache in caches():
+        cache.clear_local()
+    found = []
+
+    with CaptureQueriesContext(connection) as queries:
+        trips = round_trips(lambda: found.extend(bodies(*environs)))
+
+    assert (trips, len(queries)) == (3, 0)
+    assert found == there
+
+
+def delete_file(index: Index) -> None:
+    services.delete_file(SYSTEM, None, acme(index))
+
+
+def yank(index: Index) -> None:
+    services.yank_file(SYSTEM, None, acme(index))
+
+
+def quarantine(index: Index) -> None:
+    services.set_status(SYSTEM, None, acme(index).release.project, "quarantined")
+
+
+def delete_project(index: Index) -> None:
+    services.delete_project(SYSTEM, None, acme(index).release.project)
+
+
+def add_file(index: Index) -> None:
+    add_wheel(index, version="2.0")
+
+
+@pytest.mark.parametrize("what", ["page", "list", "file"])
+@pytest.mark.parametrize("change", [delete_file, yank, quarantine, delete_project, add_file])
+@pytest.mark.parametrize("followed", [True, False])
+def test_nothing_from_before_a_change_is_answered(public, django, what, change, followed):
+    """Neither right after it nor after a minute, whether this process has read the journal meanwhile or not."""
+    path = {"page": PAGE, "list": "/simple/", "file": url(acme(public))}[what]
+    for place in (path, PAGE, OTHER):
+        ask(django, environ_of(place))
+    idle()
+    for place in (OTHER, "/simple/"):
+        ask(django, environ_of(place))
+    assert once(path) != [None]
+
+    change(public)
+
+    assert once(path) == [None]
+    idle()
+    if followed:
+        ask(django, environ_of(OTHER))
+    assert once(path) == [None]
+    status, _, body = ask(django, environ_of(path))
+    again = once(path)[0]
+    assert again in {None, body}
+    assert (again is None) == (not status.startswith("200"))
+
+
+def test_a_change_elsewhere_costs_one_look_into_the_journal(public, django):
+    """Pages that did not change are answered again after one request that read what did."""
+    for place in (PAGE, OTHER, url(acme(public))):
+        ask(django, environ_of(place))
+    add_wheel(public, "third")
+    idle()
+    assert once(PAGE, url(acme(public))) == [None, None]
+
+    with CaptureQueriesContext(connection) as queries:
+        ask(django, environ_of(OTHER))
+
+    assert sum("catalog_journalentry" in query["sql"] for query in queries) == 1
+    assert None not in once(PAGE, OTHER, url(acme(public)))
+
+
+def test_a_file_goes_with_its_index(public, django):
+    """An index that becomes private gives nobody a file that this process remembers from before."""
+    path = url(acme(public))
+    ask(django, environ_of(path))
+    ask(django, environ_of(PAGE))
+    Index.objects.filter(pk=public.pk).update(visibility="private")
+    idle()
+    ask(django, environ_of(PAGE))
+
+    assert once(path) == [None]
+
+
+def test_without_the_journal_nothing_is_remembered(public, django):
+    """A process that has forgotten what it read asks SQL."""
+    ask(django, environ_of(PAGE))
+    idle()
+    following.journals.clear_local()
+    get_redis_connection("default").set(f"page:v:{public.pk}:", Index.objects.get().last_serial)
+
+    assert once(PAGE) == [None]
