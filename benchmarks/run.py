@@ -114,10 +114,18 @@ def measure_all(rows: list[Measurement], started: dict[str, Contestant], results
     with tqdm(total=(results.rounds + 1) * len(rows) * len(started), desc="measuring", disable=None) as bar:
         for number in range(results.rounds + 1):
             for row, kept in zip(rows, results.rows, strict=True):
-                for name, one in started.items():
-                    bar.set_postfix_str(f"{name}: {row.title}", refresh=False)
-                    step(row, one, number, kept.cells.setdefault(name, Cell()))
-                    bar.update()
+                for turn in range(row.turns if number else 1):
+                    for name in in_turn(list(started), number + turn):
+                        bar.set_postfix_str(f"{name}: {row.title}", refresh=False)
+                        if turn == 0 or name in row.often:
+                            step(row, started[name], number, kept.cells.setdefault(name, Cell()))
+                        bar.update(turn == 0)
+
+
+def in_turn(names: list[str], number: int) -> list[str]:
+    """Each time another one begins: who comes after a pause, or after another row, may be better or worse off."""
+    first = number % len(names) if names else 0
+    return names[first:] + names[:first]
 
 
 def step(row: Measurement, one: Contestant, number: int, cell: Cell) -> None:

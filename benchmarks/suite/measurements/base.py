@@ -24,6 +24,8 @@ class Measurement(ABC):
     unit: str
     lower_is_better = False
     most_rounds: int | None = None  # none: as many as the run has
+    turns = 1  # how often in a round: more where a figure takes a moment and differs from one time to the next,
+    often: tuple[str, ...] = ()  # and by whom; by the others once
 
     @abstractmethod
     def once(self, one: Contestant, number: int) -> Figure:
