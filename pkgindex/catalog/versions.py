@@ -18,21 +18,22 @@ value for the readers, they can be behind for at most VERSION_SECONDS.
 from collections.abc import Iterable
 
 from pkgindex import shared
+from throttling.stores.wire import Script
 
 VERSION_SECONDS = 60
 DIRTY_SECONDS = 30
 DIRTY = b"dirty:%d"
 
 # KEYS: page keys. ARGV[1]: what they hold from now on, ARGV[2]: seconds to keep it.
-MARK = """
+MARK = Script(b"""
 for _, key in ipairs(KEYS) do
   redis.call('SET', key, ARGV[1], 'EX', ARGV[2])
 end
 return #KEYS
-"""
+""")
 
 # KEYS: page keys. ARGV[1]: the serial, ARGV[2]: seconds to keep it. Raises versions, never lowers one.
-PUBLISH = """
+PUBLISH = Script(b"""
 for _, key in ipairs(KEYS) do
   local held = redis.call('GET', key) or ''
   local serial = tonumber(held)
@@ -43,7 +44,7 @@ for _, key in ipairs(KEYS) do
   end
 end
 return #KEYS
-"""
+""")
 
 
 def key(index_id: int, normalized_name: str = "") -> str:
@@ -64,14 +65,14 @@ def read(names: tuple[str, ...]) -> tuple[bytes | None, ...] | None:
 def mark_dirty(names: Iterable[str], serial: int) -> None:
     """Step 1: send readers to SQL."""
     each = list(dict.fromkeys(names))
-    # One command: the client takes longer to put a pipeline of two together than Redis to answer it.
-    shared.attempt(lambda redis: redis.eval(MARK, len(each), *each, DIRTY % serial, DIRTY_SECONDS), 0, insist=True)
+    dirty = DIRTY % serial
+    shared.attempt(lambda redis: shared.run_script(redis, MARK, each, dirty, DIRTY_SECONDS), 0, insist=True)
 
 
 def publish(names: Iterable[str], serial: int) -> None:
     """Step 2: the change is committed; tell everyone."""
     each = list(names)
-    shared.attempt(lambda redis: redis.eval(PUBLISH, len(each), *each, serial, VERSION_SECONDS), 0, insist=True)
+    shared.attempt(lambda redis: shared.run_script(redis, PUBLISH, each, serial, VERSION_SECONDS), 0, insist=True)
 
 
 def parse(raw: bytes | None) -> int | None:

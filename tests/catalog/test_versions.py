@@ -61,3 +61,15 @@ def test_an_earlier_publisher_leaves_a_later_writer_s_mark():
     assert versions.parse(held()) is None
     versions.publish([KEY], 8)
     assert versions.parse(held()) == 8
+
+
+def test_a_restart_of_redis_loses_no_version(redis_server):
+    """A connection that idled through it is replaced, and the scripts are sent again."""
+    versions.publish([KEY], 7)
+    redis_server.stop()
+    redis_server.start()
+
+    versions.mark_dirty([KEY], 8)
+    assert held() == b"dirty:8"
+    versions.publish([KEY], 8)
+    assert held() == b"8"

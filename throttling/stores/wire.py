@@ -23,17 +23,17 @@ class Reply(NamedTuple):
 
 
 class Script:
-    """A Lua file of this package."""
+    """A script in Lua, and its name on the server."""
 
-    def __init__(self, name: str) -> None:
-        self.text = files("throttling").joinpath("lua", name).read_bytes()
+    def __init__(self, text: bytes) -> None:
+        self.text = text
         self.digest = sha1(self.text, usedforsecurity=False).hexdigest().encode()
 
 
 @cache
 def script(name: str) -> Script:
-    """The script, read once."""
-    return Script(name)
+    """A Lua file of this package, read once."""
+    return Script(files("throttling").joinpath("lua", name).read_bytes())
 
 
 class Wire:
