@@ -78,6 +78,7 @@ def _guarded(environ: Environ) -> Reply | None:
 
 
 def _waiting(environ: Environ) -> Reply | None:
+    plans.look_if_due()
     asked, decision = environ.pop(DECIDED, None) or (_asked(environ, []), None)
     if asked is None:
         return None

@@ -1,5 +1,6 @@
 """Requests answered at once after a pause, and never from before a change, whatever this process remembers."""
 
+import time
 from collections import OrderedDict
 
 import pytest
@@ -17,6 +18,7 @@ from pkgindex.catalog.paths import file_path
 from pkgindex.hits import Hits
 from tests.support.catalogue import add_wheel, open_index
 from tests.support.gateway import ask, environ_of, nobody
+from throttling import plans
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE, OTHER = "/simple/acme/", "/simple/other/"
@@ -90,6 +92,24 @@ def test_who_asks_first_asks_for_the_whole_index(public, django, round_trips, wh
 
     assert (trips, len(queries)) == (1, 0)
     assert found == [expected] * 2
+
+
+def test_the_loop_never_asks_the_database_for_plans(public, django, monkeypatch):
+    """Half a minute after that was done last, one of many is left to a thread, which does it; the loop does not."""
+    ask(django, environ_of(PAGE))
+    long_ago = time.monotonic() - plans.ASK_DATABASE - 1
+    monkeypatch.setattr(plans, "_confirmed", long_ago)
+    monkeypatch.setattr(plans, "_looked", long_ago)
+
+    with CaptureQueriesContext(connection) as queries:
+        answered = once(PAGE, PAGE, PAGE)
+    assert [body is None for body in answered] == [True, False, False]
+    assert len(queries) == 0
+
+    with CaptureQueriesContext(connection) as queries:
+        ask(Hits(django), environ_of(PAGE))
+        ask(Hits(django), environ_of(PAGE))
+    assert sum("throttling_revision" in query["sql"] for query in queries) == 1
 
 
 def test_what_another_process_looked_up_will_do(people, index, round_trips):

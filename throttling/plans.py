@@ -36,7 +36,7 @@ def current() -> Snapshot:
     """
     now, seconds = time.monotonic(), conf.get().plan_seconds
     held = _snapshot
-    if held is not None and now - _checked < seconds and (now - _looked < seconds or not _is_more_to_do(now)):
+    if held is not None and now - _checked < seconds:
         return held
     if held is None:
         with _lock:
@@ -44,7 +44,7 @@ def current() -> Snapshot:
     if not _lock.acquire(timeout=PATIENCE if now - _checked > 2 * seconds else 0):
         return held
     try:
-        looked = _looked >= now  # by the one that was waited for
+        looked = _snapshot is not None and time.monotonic() - _checked < seconds  # by the one that was waited for
         return _snapshot if looked and _snapshot else _look(time.monotonic())
     finally:
         _lock.release()
@@ -53,7 +53,7 @@ def current() -> Snapshot:
 def confirm() -> None:
     """Where it is time to look, see by one round trip whether the plans are still in force, for who must not wait long.
 
-    Whatever takes more than that is left to `current`.
+    Whatever takes more than that is left to `current` and `look_if_due`.
     """
     now, held = time.monotonic(), _snapshot
     if held is None or now - _checked < conf.get().plan_seconds:
@@ -70,6 +70,17 @@ def _confirm(held: Snapshot, now: float) -> None:
     global _checked  # noqa: PLW0603 - the one picture of this process
     if store.get().read_version() == held.version and held is _snapshot:
         _checked = now
+
+
+def look_if_due() -> None:
+    """For who may wait: do what `confirm` leaves undone while it keeps `current` from looking."""
+    now = time.monotonic()
+    if now - _looked < conf.get().plan_seconds or not _is_more_to_do(now) or not _lock.acquire(blocking=False):
+        return
+    try:
+        _look(now)
+    finally:
+        _lock.release()
 
 
 def is_fresh() -> bool:

@@ -100,7 +100,7 @@ def test_one_is_sent_to_ask_the_database_when_nobody_has_for_long(in_force, monk
     monkeypatch.setattr(plans, "_looked", time.monotonic() - plans.ASK_DATABASE - 1)
 
     assert [plans.is_fresh() for _ in range(5)] == [False, True, True, True, True]
-    assert looks(lambda: [plans.current() for _ in range(5)], monkeypatch) == ["store", "database"]
+    assert looks(lambda: [plans.look_if_due() for _ in range(5)], monkeypatch) == ["store", "database"]
     assert plans.is_fresh()
 
 
