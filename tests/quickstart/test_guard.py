@@ -19,6 +19,16 @@ STUBBORN = (
     "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.fork(); "
     "os.write(1, b'%d\\n' % os.getpid()); time.sleep(60)"
 )
+# Says, when it is asked to end, whether a process is there.
+ASKS_FOR = """
+import signal, time, psutil
+def end(*_):
+    print(psutil.pid_exists({pid}))
+    raise SystemExit
+signal.signal(signal.SIGTERM, end)
+print("on", flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -84,12 +94,8 @@ def test_last_in_turn_ends_after_the_others(lock, seconds):
         "print(os.getpid(), flush=True); time.sleep(60)"
     )
     with start(lock, sys.executable, "-c", slow) as needing:
-        needed_by = f"/proc/{needing.stdout.readline().strip()}"
-        tells = (
-            f"import os, signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(print(os.path.exists("
-            f"{needed_by!r})))); print('on', flush=True); time.sleep(60)"
-        )
-        with start(lock, sys.executable, "-c", tells, turn=guard.LAST) as needed:
+        asks = ASKS_FOR.format(pid=int(needing.stdout.readline()))
+        with start(lock, sys.executable, "-c", asks, turn=guard.LAST) as needed:
             needed.stdout.readline()
             lock.release()
 
