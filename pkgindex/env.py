@@ -167,6 +167,7 @@ def _database(url: str, faults: list[str]) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=20000;",
         }
     elif config.get("ENGINE") == "django.db.backends.postgresql":
+        config["ENGINE"] = "pkgindex.postgresql"
         config["OPTIONS"] = POSTGRES_OPTIONS | config.get("OPTIONS", {})
     return config
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import connection
-from django.db.models import Model, QuerySet
+from django.db.models import Field, Model, QuerySet
 from django.db.models.constants import OnConflict
 from django.db.models.sql import InsertQuery, UpdateQuery
 
@@ -28,13 +28,25 @@ class Statement(NamedTuple):
     params: Sequence[Any]
 
 
-def run(statements: Sequence[Statement]) -> None:
+# What needs no parameter: each costs the driver time, and for more than 50 psycopg reads a message anew each time.
+CONSTANTS = {"": "''", True: "TRUE", False: "FALSE"}
+COMMIT = Statement("COMMIT", ())
+# By vendor, the key that the last INSERT gave its row. Not lastval(): the next row has taken a key of its own before.
+LAST_KEY = {
+    "postgresql": "currval(pg_get_serial_sequence('{table}', '{column}'))",
+    "sqlite": "last_insert_rowid()",
+}
+
+
+def run(statements: Sequence[Statement], *, commits: bool = False) -> None:
     """Send statements that have nothing to say, in their order; inside a transaction, so that all of them hold or none.
 
-    Raises what a single one would raise.
+    `commits` says that they are the last ones of the outermost transaction: where the database takes many in one
+    message the commit goes with them, and Django's own finds nothing left to do. Raises what a single one would raise.
     """
+    last = [COMMIT] if commits and statements and _takes_many() else []
     with connection.cursor() as cursor:
-        for sql, params in _messages(statements):
+        for sql, params in _messages([*statements, *last]):
             cursor.execute(sql, params)
 
 
@@ -139,13 +151,15 @@ class Insert(Generic[M]):
         self._renewed = [meta.get_field(name) for name in renewed]
         self._returning = meta.db_returning_fields
         self._fields = [field for field in meta.concrete_fields if field not in self._returning]
-        self._by_kind: dict[tuple[str, bool], str] = {}
+        # SQL, and the fields that are its parameters, by vendor, RETURNING and the names of the values given
+        self._by_kind: dict[tuple[str, bool, frozenset[str]], tuple[str, list[Any]]] = {}
 
     def __call__(self, **fields: Any) -> M:
         """The new object."""
         new = self._model(**fields)
+        statement, _ = self._of(new, frozenset(fields), returning=True)
         with connection.cursor() as cursor:
-            cursor.execute(*self._of(new, returning=True))
+            cursor.execute(*statement)
             if self._returning:
                 (new.pk,) = cursor.fetchone()
         new._state.adding, new._state.db = False, connection.alias  # noqa: SLF001 - Django documents _state as public
@@ -153,15 +167,27 @@ class Insert(Generic[M]):
 
     def statement(self, **fields: Any) -> Statement:
         """What inserts such an object and does not say which key it got, not sent yet."""
-        return self._of(self._model(**fields), returning=False)
+        statement, _ = self._of(self._model(**fields), frozenset(fields), returning=False)
+        return statement
 
-    def _of(self, new: M, *, returning: bool) -> Statement:
-        kind = connection.vendor, returning
-        sql = self._by_kind.get(kind) or self._compile(new, kind)  # first: it saves dates of its own in `new`
-        params = [field.get_db_prep_save(field.pre_save(new, add=True), connection) for field in self._fields]
-        return Statement(sql, params)
+    def following(self, name: str, **fields: Any) -> Statement:
+        """As `statement`; the foreign key `name` is the key that the INSERT right before it has given to its row."""
+        (sql, params), varying = self._of(self._model(**fields), frozenset(fields), returning=False)
+        place = [field.name for field in varying].index(name)
+        to = varying[place]
+        key = LAST_KEY[connection.vendor].format(
+            table=to.related_model._meta.db_table,  # noqa: SLF001 - Django documents _meta as public
+            column=to.target_field.column,
+        )
+        return Statement(_filled(sql, {place: key}), [*params[:place], *params[place + 1 :]])
 
-    def _compile(self, new: M, kind: tuple[str, bool]) -> str:
+    def _of(self, new: M, given: frozenset[str], *, returning: bool) -> tuple[Statement, list[Any]]:
+        kind = connection.vendor, returning, given
+        sql, varying = self._by_kind.get(kind) or self._compile(new, kind)  # first: it saves dates of its own in `new`
+        params = [field.get_db_prep_save(field.pre_save(new, add=True), connection) for field in varying]
+        return Statement(sql, params), varying
+
+    def _compile(self, new: M, kind: tuple[str, bool, frozenset[str]]) -> tuple[str, list[Any]]:
         more: dict[str, Any] = {}
         if self._renewed:
             more = {"on_conflict": OnConflict.UPDATE, "update_fields": self._renewed, "unique_fields": [self._key]}
@@ -172,5 +198,23 @@ class Insert(Generic[M]):
         ((sql, params),) = compiler.as_sql()
         if sql.count("%s") != len(self._fields) or len(params) != len(self._fields):
             raise ValueError(f"This cannot be inserted so: {sql}")
-        self._by_kind[kind] = sql
-        return str(sql)
+        constants = {
+            place: CONSTANTS[field.default]
+            for place, field in enumerate(self._fields)
+            if {field.name, field.attname}.isdisjoint(kind[2]) and _is_constant(field)
+        }
+        varying = [field for place, field in enumerate(self._fields) if place not in constants]
+        found = self._by_kind[kind] = _filled(sql, constants), varying
+        return found
+
+
+def _is_constant(field: Any) -> bool:
+    """Whether a row that is given no value for the field has a simple one of its model, which SQL can hold as it is."""
+    simple = isinstance(field.default, str | bool) and field.default in CONSTANTS  # 0 and 1 equal False and True
+    return simple and type(field).pre_save is Field.pre_save
+
+
+def _filled(sql: str, places: dict[int, str]) -> str:
+    """The SQL with those of its placeholders, counted from 0, replaced."""
+    first, *others = sql.split("%s")
+    return first + "".join(places.get(place, "%s") + piece for place, piece in enumerate(others))

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from pkgindex.audit.models import AuditEntry
 from pkgindex.blobs.models import Blob
-from pkgindex.catalog.models import Index, Project
+from pkgindex.catalog.models import File, Index, Project, Release
 from pkgindex.prepared import Insert, Select, Update, ask, run
 
 pytestmark = pytest.mark.django_db
@@ -140,3 +140,52 @@ def test_failure_among_several_is_raised(projects):
     with pytest.raises(IntegrityError), transaction.atomic():
         run([rename.statement("new", projects[0].pk), move.statement("p1", projects[0].pk)])
     assert not Project.objects.filter(name="new").exists()
+
+
+def test_a_row_can_follow_the_one_that_it_belongs_to(index):
+    """Its foreign key is the one that the row right before got, whatever has been inserted since elsewhere."""
+    project = Project.objects.create(index=index, name="Acme", normalized_name="acme")
+    release, file, blob = Insert(Release), Insert(File), Insert(Blob)
+    for version in ("1.0", "2.0"):
+        digest = version.ljust(64, "0")
+        fields = {"index_id": index.pk, "filename": f"acme-{version}.tar.gz", "packagetype": "sdist", "size": 1}
+        more = {"python_version": "source", "requires_python": "", "blob_id": digest, "uploaded_at": datetime.now(UTC)}
+        run(
+            [
+                blob.statement(sha256=digest, size=1, claimed_at=datetime.now(UTC)),
+                release.statement(project=project, version=version, canonical_version=version),
+                file.following("release", **fields, **more),
+            ]
+        )
+
+    assert list(File.objects.order_by("filename").values_list("release__version", "yanked", "yanked_reason")) == [
+        ("1.0", False, ""),
+        ("2.0", False, ""),
+    ]
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_commit_can_go_with_the_last_statements(transactional_db, commits):
+    """What is sent with it is there afterwards, and Django's own commit and its hooks are not disturbed by it."""
+    told = []
+    rename = Update(lambda name, pk: (Index.objects.filter(pk=pk), {"slug": name}), "a sample", 987_654)
+    index = Index.objects.create(slug="before")
+    with transaction.atomic():
+        transaction.on_commit(lambda: told.append(Index.objects.get(pk=index.pk).slug))
+        run([rename.statement("after", index.pk)], commits=commits)
+
+    assert told == ["after"]
+    with pytest.raises(RuntimeError), transaction.atomic():
+        run([rename.statement("never", index.pk)])
+        raise RuntimeError
+    assert Index.objects.get(pk=index.pk).slug == "after"
+
+
+def test_statements_that_fail_commit_nothing(transactional_db):
+    """Not even those before them in the message."""
+    rename = Update(lambda name, pk: (Index.objects.filter(pk=pk), {"slug": name}), "a sample", 987_654)
+    index, other = Index.objects.create(slug="one"), Index.objects.create(slug="other")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        run([rename.statement("two", index.pk), rename.statement("two", other.pk)], commits=True)
+
+    assert set(Index.objects.values_list("slug", flat=True)) == {"one", "other"}

@@ -88,7 +88,8 @@ def move_durably(moves: Sequence[tuple[Path, Path]], top: Path, temporary: Path)
         sync_directory(folder)
     if len(_settled) > MOST_SETTLED:
         _settled.clear()
-    _settled.update(unsettled)
+    # Not the last folders of the paths: they are many, and each is met again seldom.
+    _settled.update(unsettled - changed.keys())
 
 
 def _make_directories(directory: Path, top: Path) -> set[Path]:

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from pkgindex.audit.record import Actor, record, recording
 from pkgindex.catalog import versions
 from pkgindex.catalog.models import Index, JournalEntry, JournalHead, Project
-from pkgindex.prepared import Insert, Select, Statement, Update, run
+from pkgindex.prepared import Insert, Select, Statement, Update, ask, run
 
 SERIAL, ID = 987_654_321_001, 987_654_002
 _head = Select(lambda: JournalHead.objects.filter(pk=1).values_list("serial"))
@@ -38,12 +38,16 @@ _set_index = Update(lambda serial, pk: (Index.objects.filter(pk=pk), {"last_seri
 
 @dataclass(slots=True)
 class Change:
-    """An open change of one index; `note` everything that clients can see of it."""
+    """An open change of one index; `note` everything that clients can see of it.
+
+    `is_late`: somebody has changed the project after the serial that `changing` was told.
+    """
 
     index_id: int
     index_slug: str
     actor: Actor
     serial: int
+    is_late: bool = False
     _touched: dict[str, tuple[int, int]] = field(default_factory=dict)  # normalised name -> project id, serial
     _created: list[str] = field(default_factory=list)  # normalised names of projects that have their serial already
     _unsent: list[Statement] = field(default_factory=list)
@@ -65,12 +69,6 @@ class Change:
         They go in their order at its end, all in one message where the database takes that: others wait until then.
         """
         self._unsent += statements
-
-    def touched_since(self, serial: int, normalized_name: str) -> bool:
-        """True where the project was changed after `serial`, by a change that is committed."""
-        if self.serial == serial:
-            return False
-        return bool(_later(self.index_id, normalized_name, serial))
 
     def create_many(self, projects: Sequence[Project]) -> None:
         """Save new projects, each with a serial and a journal entry of its own, under one audit row."""
@@ -94,19 +92,19 @@ class Change:
             **more,
         }
 
-    def finish(self) -> None:
-        """Called by `changing` alone, as the last thing before the commit."""
+    def finish(self, *, outermost: bool) -> None:
+        """Called by `changing` alone, as the last thing before the commit, or of what commits in the end."""
         if not self._touched and not self._created:
-            run(self._unsent)
+            run(self._unsent, commits=outermost)
             return
         projects = [_set_project.statement(serial, project_id) for project_id, serial in self._touched.values()]
         self.send(_set_head.statement(self.serial), *projects, _set_index.statement(self.serial, self.index_id))
-        run(self._unsent)
         names = ["", *self._created, *self._touched]
         keys = [versions.key(self.index_id, name) for name in names]
-        versions.mark_dirty(keys, self.serial)
         serial = self.serial
+        versions.mark_dirty(keys, serial)
         transaction.on_commit(lambda: versions.publish(keys, serial))
+        run(self._unsent, commits=outermost)
 
 
 def asking_serial() -> Statement:
@@ -120,13 +118,26 @@ def serial_in(rows: Sequence[tuple[int]]) -> int:
 
 
 @contextmanager
-def changing(index_id: int, index_slug: str, actor: Actor) -> Iterator[Change]:
-    """Open the transaction, take the journal, and on leaving give every touched page its new version."""
+def changing(index_id: int, index_slug: str, actor: Actor, since: tuple[int, str] | None = None) -> Iterator[Change]:
+    """Open the transaction, take the journal, and on leaving give every touched page its new version.
+
+    `since` is a serial and the normalised name of a project, to be told whether that was changed later (`is_late`).
+    """
+    outermost = not connection.in_atomic_block
     with transaction.atomic():
-        head = _take_head()
-        if not head:
-            JournalHead.objects.bulk_create([JournalHead(pk=1)], ignore_conflicts=True)
-            head = _take_head()
-        change = Change(index_id, index_slug, actor, head[0][0])
+        serial, is_late = _take(index_id, since)
+        change = Change(index_id, index_slug, actor, serial, is_late)
         yield change
-        change.finish()
+        change.finish(outermost=outermost)
+
+
+def _take(index_id: int, since: tuple[int, str] | None) -> tuple[int, bool]:
+    """The journal's last serial, and whether the project was changed after the one given."""
+    statements = [_take_head.statement()]
+    if since is not None:
+        statements.append(_later.statement(index_id, since[1], since[0]))
+    head, *later = ask(*statements)
+    if not head:  # the very first change; nothing was held while `later` was asked
+        JournalHead.objects.bulk_create([JournalHead(pk=1)], ignore_conflicts=True)
+        head, *later = ask(*statements)
+    return head[0][0], any(later)

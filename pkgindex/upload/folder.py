@@ -65,7 +65,7 @@ class Importer:
         spool = spool_copy(path, policy.max_file_bytes, progress)
         try:
             spooled = spool.finish()
-            standing = stand(submission.name, submission.filename, spooled.sha256, self.index)
+            standing = stand(submission.name, submission.version, submission.filename, spooled.sha256, self.index)
             if is_published(submission, spooled, self.index, standing):
                 return False
             distribution = examine(submission, spooled, policy)

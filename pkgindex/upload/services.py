@@ -9,10 +9,9 @@ journal, it is judged again only if the project was changed since.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
@@ -26,20 +25,12 @@ from pkgindex.catalog.models import File, PackageType, Project, ProjectStatus, R
 from pkgindex.catalog.names import normalize
 from pkgindex.catalog.policy import IndexView
 from pkgindex.catalog.signals import FileFacts, announce, files_added
-from pkgindex.prepared import Insert, Select, Statement
+from pkgindex.prepared import Insert, Statement
 from pkgindex.storage import Room
 from pkgindex.upload.errors import FileExists, FilenameRetired, InvalidUpload, ProjectClosed, ReleaseClosed
 from pkgindex.upload.standing import Standing, stand
 from pkgindex.upload.submission import Distribution, Spooled
 
-RELEASE_COLUMNS = ("id", "version")
-_releases = Select(
-    lambda project, version: (
-        Release.objects.filter(project_id=project, canonical_version=version).order_by().values_list(*RELEASE_COLUMNS)
-    ),
-    987_654_321,
-    "a sample of a version",
-)
 _add_project, _add_release, _add_file = Insert(Project), Insert(Release), Insert(File)
 CLOSED = frozenset({ProjectStatus.ARCHIVED, ProjectStatus.QUARANTINED})
 
@@ -88,7 +79,8 @@ def publish(
     can be seen.
     """
     _check_lengths(distribution)
-    standing = standing or _standing(distribution, spooled, index)
+    if standing is None or standing.release_key != distribution.release_key:
+        standing = _standing(distribution, spooled, index)
     found = _judge(distribution, spooled, index, who, standing)
     if found.present:
         store.put(_contents(distribution, spooled))
@@ -107,17 +99,23 @@ def _add(
     """Store the bytes and add the rows; False where somebody else did it meanwhile."""
     contents = _contents(distribution, spooled)
     store.put(contents)
-    with changing(index.id, index.slug, actor) as change:
-        if change.touched_since(found.serial, distribution.normalized_name):
+    # What can be made ready beforehand does not make the next one wait for the journal.
+    claims, rows = store.claiming(contents), _rows(found, distribution, spooled, index, actor)
+    since = (found.serial, distribution.normalized_name)
+    with changing(index.id, index.slug, actor, since) as change:
+        if change.is_late:
             # Judged again: only inside do the answers still hold at the insert.
             found = _judge(distribution, spooled, index, who, _standing(distribution, spooled, index))
-        change.send(*store.claiming(contents))
+            rows = _rows(found, distribution, spooled, index, actor)
+        change.send(*claims)
         if found.present:
             return False
-        project = found.project or _create_project(change, index, distribution, actor, who)
-        release = found.release or _create_release(project, distribution)
-        change.send(_creating_file(release, distribution, spooled, index, actor))
-        change.note("add file", project, version=release.version, filename=distribution.filename)
+        if found.project is None:
+            found = replace(found, project=_create_project(change, index, distribution, actor, who))
+            rows = _rows(found, distribution, spooled, index, actor)
+        change.send(*rows)
+        project, version = found.project, found.release.version if found.release else distribution.version
+        change.note("add file", project, version=version, filename=distribution.filename)
         place = f"{index.slug}/{project.normalized_name}"
         facts = FileFacts(index.id, project.pk, spooled.sha256, spooled.size, actor.user_id, place)
         announce(files_added, [facts])
@@ -138,7 +136,7 @@ def require_upload(who: Who | None, index: IndexView, name: str, project_id: int
 
 
 def _standing(distribution: Distribution, spooled: Spooled, index: IndexView) -> Standing:
-    return stand(distribution.normalized_name, distribution.filename, spooled.sha256, index)
+    return stand(distribution.name, distribution.version, distribution.filename, spooled.sha256, index)
 
 
 def _contents(distribution: Distribution, spooled: Spooled) -> list[store.Content]:
@@ -173,8 +171,7 @@ def _judge(
         raise FilenameRetired
     if project is None:
         return _Found(standing.serial, None)
-    rows = _releases(project.pk, distribution.release_key)
-    release = Release.from_db(connection.alias, RELEASE_COLUMNS, rows[0]) if rows else None
+    release = standing.release
     if release is not None:
         _check_release(release, distribution, index.policy.close_releases_after_days)
     return _Found(standing.serial, project, release)
@@ -226,8 +223,34 @@ def _create_project(
     return project
 
 
-def _create_release(project: Project, distribution: Distribution) -> Release:
-    return _add_release(
+def _rows(
+    found: _Found, distribution: Distribution, spooled: Spooled, index: IndexView, actor: Actor
+) -> list[Statement]:
+    """What adds the file, and its release where there is none; nothing while its project does not exist."""
+    if found.project is None or found.present:
+        return []
+    described = distribution.metadata_file
+    fields = {
+        "index_id": index.id,
+        "filename": distribution.filename,
+        "packagetype": distribution.packagetype,
+        "python_version": distribution.python_version,
+        "requires_python": distribution.requires_python,
+        "blob_id": spooled.sha256,
+        "metadata_blob_id": None if described is None else hashlib.sha256(described).hexdigest(),
+        "size": spooled.size,
+        "md5": spooled.md5,
+        "blake2b": spooled.blake2b,
+        "uploaded_at": timezone.now(),
+        "uploaded_by_id": actor.user_id,
+    }
+    if found.release is not None:
+        return [_add_file.statement(release=found.release, **fields)]
+    return [_creating_release(found.project, distribution), _add_file.following("release", **fields)]
+
+
+def _creating_release(project: Project, distribution: Distribution) -> Statement:
+    return _add_release.statement(
         project=project,
         version=distribution.version,
         canonical_version=distribution.release_key,
@@ -235,25 +258,4 @@ def _create_release(project: Project, distribution: Distribution) -> Release:
         requires_python=distribution.requires_python,
         metadata=distribution.core,
         description=distribution.description,
-    )
-
-
-def _creating_file(
-    release: Release, distribution: Distribution, spooled: Spooled, index: IndexView, actor: Actor
-) -> Statement:
-    described = distribution.metadata_file
-    return _add_file.statement(
-        index_id=index.id,
-        release=release,
-        filename=distribution.filename,
-        packagetype=distribution.packagetype,
-        python_version=distribution.python_version,
-        requires_python=distribution.requires_python,
-        blob_id=spooled.sha256,
-        metadata_blob_id=None if described is None else hashlib.sha256(described).hexdigest(),
-        size=spooled.size,
-        md5=spooled.md5,
-        blake2b=spooled.blake2b,
-        uploaded_at=timezone.now(),
-        uploaded_by_id=actor.user_id,
     )

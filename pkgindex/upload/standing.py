@@ -5,23 +5,40 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.db import connection
+from django.db.models import Subquery
+from packaging.version import InvalidVersion
 
 from pkgindex.blobs import store
 from pkgindex.catalog.changes import asking_serial, serial_in
 from pkgindex.catalog.models import File, Project, Release, RetiredFilename
-from pkgindex.catalog.names import normalize
+from pkgindex.catalog.names import normalize, release_key
 from pkgindex.catalog.policy import IndexView
 from pkgindex.prepared import Select, ask
 from pkgindex.upload.submission import Spooled, Submission
 
 PROJECT_COLUMNS = ("id", "index_id", "name", "normalized_name", "status")
-INDEX, NAME, SHA256 = 987_654_321, "a sample of a name", "a sample of a digest"
+RELEASE_COLUMNS = ("id", "version")
+INDEX, NAME, SHA256, VERSION = 987_654_321, "a sample of a name", "a sample of a digest", "a sample of a version"
 _projects = Select(
     lambda index, name: (
         Project.objects.filter(index_id=index, normalized_name=name).order_by().values_list(*PROJECT_COLUMNS)
     ),
     INDEX,
     NAME,
+)
+# A project's own is found by its key, not by a join, which costs PostgreSQL more planning than the rest together.
+_releases = Select(
+    lambda index, name, version: (
+        Release.objects.filter(
+            project_id=Subquery(Project.objects.filter(index_id=index, normalized_name=name).order_by().values("pk")),
+            canonical_version=version,
+        )
+        .order_by()
+        .values_list(*RELEASE_COLUMNS)
+    ),
+    INDEX,
+    NAME,
+    VERSION,
 )
 # Their project only where there are any, which is rare: joining it costs PostgreSQL three times the planning.
 FILE_COLUMNS = ("filename", "blob_id", "release_id", "index_id")
@@ -57,10 +74,15 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What there is of a project's name, a filename and some bytes, `serial` being the journal's last one before."""
+    """What there is of a project's name, a version, a filename and some bytes, as of `serial`, the journal's last one.
+
+    `release` is that of `release_key`, a canonical version.
+    """
 
     serial: int
     project: Project | None
+    release_key: str
+    release: Release | None
     files: tuple[Kept, ...]  # in the whole index
     retired: str  # the sha256 that the filename may come back with, '' where it never went
 
@@ -73,17 +95,27 @@ class Standing:
         return self.project is not None and kept.project_id == self.project.pk
 
 
-def stand(name: str, filename: str, sha256: str, index: IndexView) -> Standing:
-    """Look all of it up; `name` in any spelling."""
-    head, projects, same, retired = ask(
+def stand(name: str, version: str, filename: str, sha256: str, index: IndexView) -> Standing:
+    """Look all of it up; `name` and `version` in any spelling, and no release for what is no version."""
+    normalized, key = normalize(name), _key(version)
+    head, projects, releases, same, retired = ask(
         asking_serial(),  # first: what changes while the rest is read counts as changed later
-        _projects.statement(index.id, normalize(name)),
+        _projects.statement(index.id, normalized),
+        _releases.statement(index.id, normalized, key),
         _same.statement(index.id, filename, sha256),
         _retired.statement(index.id, filename),
     )
     project = Project.from_db(connection.alias, PROJECT_COLUMNS, projects[0]) if projects else None
+    release = Release.from_db(connection.alias, RELEASE_COLUMNS, releases[0]) if project and releases else None
     files = _kept([row[:3] for row in dict.fromkeys(same) if row[3] == index.id])
-    return Standing(serial_in(head), project, files, next((kept for (kept,) in retired), ""))
+    return Standing(serial_in(head), project, key, release, files, next((kept for (kept,) in retired), ""))
+
+
+def _key(version: str) -> str:
+    try:
+        return release_key(version)
+    except InvalidVersion:
+        return ""
 
 
 def _kept(rows: Sequence[tuple[str, str, int]]) -> tuple[Kept, ...]:

@@ -86,7 +86,7 @@ def _receive(request: HttpRequest, slug: str) -> None:
         if form.spool is None:
             raise InvalidUpload("Upload payload does not have a file.")
         spooled = form.spool.finish()
-        standing = stand(submission.name, submission.filename, spooled.sha256, index)
+        standing = stand(submission.name, submission.version, submission.filename, spooled.sha256, index)
         require_upload(who, index, submission.name, standing.project.pk if standing.project else None)
         if is_published(submission, spooled, index, standing):
             return

@@ -42,7 +42,18 @@ def test_folder_of_another_upload_is_not_trusted_at_once(tmp_path, synced):
     put(top, "two", "ab/cd")
 
     assert first == {tmp_path, top, top / "ab", top / "ab/cd"}
-    assert synced == [top / "ab/cd"]
+    assert synced == [top / "ab/cd", top / "ab"]
+
+
+def test_last_folders_do_not_push_out_those_above(tmp_path, synced, monkeypatch):
+    """Each upload makes last folders, which hardly any other meets; those above are met all the time."""
+    monkeypatch.setattr(files, "MOST_SETTLED", 5)
+    for number in range(20):
+        put(tmp_path / "top", "one", f"ab/{number:02}")
+    synced.clear()
+    put(tmp_path / "top", "one", "ab/20")
+
+    assert synced == [tmp_path / "top/ab/20", tmp_path / "top/ab"]
 
 
 def test_old_folders_cost_nothing(tmp_path, synced, monkeypatch):
@@ -70,6 +81,6 @@ def test_what_is_remembered_has_a_bound(tmp_path, synced, monkeypatch):
     """Folders come and go for ever."""
     monkeypatch.setattr(files, "MOST_SETTLED", 5)
     for number in range(20):
-        put(tmp_path / "top", "one", f"ab/{number:02}")
+        put(tmp_path / "top", "one", f"{number:02}/ab")
 
     assert len(files._settled) <= 9

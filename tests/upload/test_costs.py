@@ -58,20 +58,20 @@ def cost(client, index, people, basic, monkeypatch) -> Callable[..., Counter[str
 
 
 def test_next_version_of_a_project(cost):
-    """Five statements look, ten write in one transaction with its BEGIN and COMMIT; Redis is asked twice.
+    """Six statements look, ten write in one transaction with its BEGIN and COMMIT; Redis is asked twice.
 
     PostgreSQL gets those that need no answer of each other in one message.
     """
     cost("acme", "1.0")
     for version in ("1.1", "1.2"):
         counts = cost("acme", version)
-        assert counts["sql"] <= (7 if POSTGRES else 17)
+        assert counts["sql"] <= (5 if POSTGRES else 18)
         assert counts["redis"] == 2
         assert counts["fsync"] <= FSYNCS
 
 
 @pytest.mark.parametrize(
-    ("who", "sql", "redis"), [("owner", 8 if POSTGRES else 22, 2), ("uploader", 9 if POSTGRES else 23, 3)]
+    ("who", "sql", "redis"), [("owner", 7 if POSTGRES else 24, 2), ("uploader", 8 if POSTGRES else 25, 3)]
 )
 def test_first_version_of_a_project(cost, who, sql, redis):
     """The creator's role costs a few more, and whoever gets a right by it is looked up anew next time."""
@@ -103,7 +103,7 @@ def test_same_file_again(cost):
     """What is there already changes nothing, and costs neither a fsync nor a transaction."""
     cost("acme", "1.0")
     counts = cost("acme", "1.0")
-    assert counts["sql"] <= 6
+    assert counts["sql"] <= 7
     assert (counts["redis"], counts["fsync"]) == (0, 0)
 
 

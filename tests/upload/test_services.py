@@ -30,7 +30,7 @@ from tests.support import blobs
 from tests.support.distributions import sdist, wheel
 
 QUERIES_NEW_PROJECT = 40  # at most: the owner's role is another room's business
-QUERIES_NEXT_FILE = 7 if connection.vendor == "postgresql" else 17
+QUERIES_NEXT_FILE = 5 if connection.vendor == "postgresql" else 18
 
 
 def received(filename: str, content: bytes) -> tuple[Distribution, Spooled]:
