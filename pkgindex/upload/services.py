@@ -110,11 +110,12 @@ def _add(
         change.send(*claims)
         if found.present:
             return False
-        if found.project is None:
-            found = replace(found, project=_create_project(change, index, distribution, actor, who))
-            rows = _rows(found, distribution, spooled, index, actor)
+        project = found.project
+        if project is None:
+            project = _create_project(change, index, distribution, actor, who)
+            rows = _rows(replace(found, project=project), distribution, spooled, index, actor)
         change.send(*rows)
-        project, version = found.project, found.release.version if found.release else distribution.version
+        version = found.release.version if found.release else distribution.version
         change.note("add file", project, version=version, filename=distribution.filename)
         place = f"{index.slug}/{project.normalized_name}"
         facts = FileFacts(index.id, project.pk, spooled.sha256, spooled.size, actor.user_id, place)

@@ -34,5 +34,8 @@ class Measurement(ABC):
     def ready(self, one: Contestant) -> None:  # noqa: B027 - most need nothing
         """What comes before the first round and is not measured. Raises as `once`."""
 
+    def clear(self) -> None:  # noqa: B027 - most leave nothing
+        """What comes after each round."""
+
     def warm_up(self, one: Contestant) -> None:  # noqa: B027 - most need nothing
         """What comes before each round and is not measured: a server that others kept waiting is not a warm one."""

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -17,7 +17,7 @@ from benchmarks.suite.servers import clean_environment, run
 
 SECONDS = 300
 OFTEN = ("ours", "ours+nginx", "nginx")  # these are compared with each other
-TURNS = 5  # of uv, whose installations take a moment
+TURNS = 10  # of uv, whose installations take a moment
 BEFORE = 3  # installations before the first round by those, so that both workers of a server have seen everything
 
 
@@ -25,11 +25,16 @@ BEFORE = 3  # installations before the first round by those, so that both worker
 class InstallRow(Measurement):
     """One installer, with an empty cache or with what the cold row of the same round left there.
 
-    Nobody is asked for the first time: each server has been installed from before.
+    Nobody is asked for the first time: each server has been installed from before. Each installation has folders of
+    its own, which are removed after the round: ext4 passes over places of files that were deleted within a minute or
+    five, one by one, and an installation right after such a removal took seven times as long.
     """
 
     installer: str
     warm: bool
+    caches: dict[str, Path] = field(
+        default_factory=dict
+    )  # the newest, by contestant; both rows of an installer have it
 
     part = "install"
     unit = "s"
@@ -41,6 +46,7 @@ class InstallRow(Measurement):
         self.key = f"install {self.title}"
         if self.installer != "pip":
             self.turns, self.often = TURNS, OFTEN
+        self._used: list[Path] = []
 
     def ready(self, one: Contestant) -> None:
         one.file_url(APPLICATION)  # says whether it has it
@@ -49,17 +55,23 @@ class InstallRow(Measurement):
                 self.once(one, 0)
 
     def once(self, one: Contestant, number: int) -> Figure:  # noqa: ARG002 - every round is alike
-        cache = one.home / f"cache-{self.installer.split()[0]}"
-        if not self.warm:
-            shutil.rmtree(cache, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix="install-") as text:
-            home = Path(text) / "env"
-            run([uv(), "venv", "--quiet", "--seed", "--python", sys.executable, home], seconds=60)
-            command = self._command(home, cache, one)
-            os.sync()  # else the files of the contestant before are written while this one installs
-            begun = time.monotonic()
-            run(command, seconds=SECONDS, env=clean_environment())
-            return Figure(time.monotonic() - begun, 1)
+        # Beside each other: where on a disk a folder lies makes a difference.
+        home = Path(tempfile.mkdtemp(prefix="install-", dir=one.home.parent))
+        self._used.append(home)
+        if not self.warm or one.name not in self.caches:
+            self.caches[one.name] = home / "cache"
+        run([uv(), "venv", "--quiet", "--seed", "--python", sys.executable, home / "env"], seconds=60)
+        command = self._command(home / "env", self.caches[one.name], one)
+        os.sync()  # else the files of the contestant before are written while this one installs
+        begun = time.monotonic()
+        run(command, seconds=SECONDS, env=clean_environment())
+        return Figure(time.monotonic() - begun, 1)
+
+    def clear(self) -> None:
+        for folder in self._used:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._used.clear()
+        self.caches.clear()
 
     def _command(self, home: Path, cache: Path, one: Contestant) -> list[str | Path]:
         python = home / "bin" / "python"
@@ -81,4 +93,5 @@ def index_url(one: Contestant) -> str:
 
 def rows() -> list[InstallRow]:
     """Both installers, cold and warm."""
-    return [InstallRow(installer, warm) for installer in ("uv pip", "pip") for warm in (False, True)]
+    shared: dict[str, dict[str, Path]] = {"uv pip": {}, "pip": {}}
+    return [InstallRow(installer, warm, caches) for installer, caches in shared.items() for warm in (False, True)]
