@@ -23,23 +23,24 @@ def resolve(peer: str, forwarded: str, trusted: Sequence[IPv4Network | IPv6Netwo
     hops = [peer, *reversed([part.strip() for part in forwarded.split(",") if part.strip()])]
     believed = peer
     for hop in hops:
-        address = _parse(hop)
-        if address is None:
+        parsed = _parse(hop)
+        if parsed is None:
             # A unix socket has no address: it can only be the proxy on this machine.
             if hop == peer and not hop:
                 continue
             break
-        believed = str(address)
+        address, believed = parsed
         if not any(address in network for network in trusted):
             break
     return believed
 
 
 @lru_cache(maxsize=4_096)
-def _parse(text: str) -> IPv4Address | IPv6Address | None:
+def _parse(text: str) -> tuple[IPv4Address | IPv6Address, str] | None:
+    """The address, and as it is written."""
     try:
         address = ip_address(text.strip("[]"))
     except ValueError:
         return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped or address
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address, str(address)

@@ -11,6 +11,7 @@ import io
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -52,8 +53,10 @@ class Asset:
     @property
     def last_modified(self) -> str:
         """As the Last-Modified field has it."""
-        return http_date(self.modified)
+        return _date(self.modified)
 
+
+_date = lru_cache(maxsize=4_096)(http_date)
 
 Way = Callable[[HttpRequest, Asset], HttpResponseBase]
 

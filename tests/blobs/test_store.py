@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.storage import FileSystemStorage
 
 from pkgindex.blobs import store
 from pkgindex.blobs.models import Blob
@@ -48,3 +50,14 @@ def test_truncated_bytes_are_written_again():
 
     with store.open_blob(digest) as file:
         assert file.read() == b"metadata"
+
+
+@pytest.mark.parametrize("name", ["../etc/passwd", "ab/../../x", "/etc/passwd", "ab/cd/../../../../x"])
+def test_no_name_leads_out_of_the_folder(name):
+    """Names of digests are not looked at twice; any other is."""
+    kept = store.storage()
+    digest = "0123456789abcdef" * 4
+
+    assert kept.path(store.blob_name(digest)) == FileSystemStorage.path(kept, store.blob_name(digest))
+    with pytest.raises(SuspiciousFileOperation):
+        kept.path(name)
