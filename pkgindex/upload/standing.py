@@ -30,7 +30,9 @@ _projects = Select(
 _releases = Select(
     lambda index, name, version: (
         Release.objects.filter(
-            project_id=Subquery(Project.objects.filter(index_id=index, normalized_name=name).order_by().values("pk")),
+            project_id=Subquery(
+                Project.objects.filter(index_id=index, normalized_name=name).order_by().values("pk")[:1]
+            ),
             canonical_version=version,
         )
         .order_by()
