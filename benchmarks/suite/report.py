@@ -20,7 +20,7 @@ Made by
 
     {command}
 
-on {date}, with medians of {rounds} rounds. Each round goes through the rows, and in each row through the contestants
+on {date}, with medians over rounds: {rounds}. Each round goes through the rows, and in each row through the contestants
 one after the other, another one first each time, so that a noisy moment troubles all alike; a page or a download is
 asked for a second before, unmeasured, since each server has waited for the others. What uv installs is installed from
 each before the first round, and ten times a round from ours and from nginx; small wheels are uploaded to ours three
