@@ -3,7 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
@@ -21,6 +21,8 @@ from tests.support.prometheus import read
 
 JSON = "application/vnd.pypi.simple.v1+json"
 READERS = 200
+# A pool that closes what idles may close what another thread was just given (httpcore): every connection stays.
+LIMITS = httpx.Limits(max_connections=READERS, max_keepalive_connections=READERS, keepalive_expiry=60)
 ADD = """
 from pkgindex.catalog.models import Index
 from tests.support.catalogue import add_wheel
@@ -49,11 +51,20 @@ def builds(servers) -> float:
     return sum(read(text).get('pkgindex_page_build_seconds_count{format="json"}', 0) for text in texts)
 
 
+@pytest.fixture
+def clients(servers):
+    """A client of each server, its connections shared by all readers."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(httpx.Client(base_url=server.url, headers={"Accept": JSON}, timeout=60, limits=LIMITS))
+            for server in servers
+        ]
+
+
 @pytest.mark.parametrize("kind", ["small", "large"])
-def test_two_hundred_readers_of_two_processes_cause_one_build(servers, kind):
+def test_two_hundred_readers_of_two_processes_cause_one_build(servers, clients, kind):
     """After each change one thread of one process builds; all get the new page, from Redis or from a file."""
     name = f"synthetic-{kind}-large"
-    clients = [httpx.Client(base_url=server.url, headers={"Accept": JSON}, timeout=60) for server in servers]
     for number in range(3):
         done = servers[0].manage("shell", "--no-imports", "-c", ADD.format(name=name, number=number))
         assert done.returncode == 0, done.stderr
@@ -66,8 +77,6 @@ def test_two_hundred_readers_of_two_processes_cause_one_build(servers, kind):
             seen = set(pool.map(ask, range(READERS)))
 
         assert (seen, builds(servers) - before) == ({f"9.{number}"}, 1)
-    for client in clients:
-        client.close()
 
 
 @pytest.mark.django_db(transaction=True)
