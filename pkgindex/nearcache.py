@@ -68,8 +68,7 @@ class NearCache(Generic[V]):
 
     def at_hand(self, key: str, missing: Missing | None = None) -> V | None:
         """The value where this process has it, without asking anybody."""
-        with self._lock:
-            entry = self._entries.get(key)
+        entry = self._entries.get(key)  # one step of the interpreter, as the lock would be
         if entry is not None and entry[0] > time.monotonic():
             return entry[1]
         if missing is not None and not self._lasting_seconds:
@@ -81,8 +80,7 @@ class NearCache(Generic[V]):
 
         It is kept as long as there is room for it, and in Redis for `lasting_seconds` from when it was loaded.
         """
-        with self._lock:
-            entry = self._entries.get(key)
+        entry = self._entries.get(key)
         if entry is None:
             missing.append((self, key))
         return entry[1] if entry else None

@@ -7,9 +7,7 @@ made, if there is one (`pkgindex.throttles.HELD`), so that one request is charge
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +19,7 @@ from pkgindex.accounts.roles import Who
 from pkgindex.clientip import resolve
 from pkgindex.nearcache import Missing
 from pkgindex.throttles import as_caller
+from pkgindex.worker import FIELDS
 from throttling import plans
 from throttling.decision import Decision
 from throttling.subjects import Caller
@@ -35,8 +34,7 @@ Application = Callable[[Environ, Start], Iterable[bytes]]
 Fields = list[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer of the short way, and what is counted of it; `charged` is bytes of a file."""
 
     status: int
@@ -62,23 +60,35 @@ class Asked(Protocol):
 
 
 Way = Callable[[Environ, Missing], Asked | None]
+V = TypeVar("V")
+
+
+def of_fields(environ: Environ, find: Callable[[Environ], V]) -> V:
+    """What `find` says of the header fields and the connection's address: asked once where many requests share them."""
+    known = environ.get(FIELDS)
+    if known is None:
+        return find(environ)
+    if find not in known:
+        known[find] = find(environ)
+    found: V = known[find]
+    return found
 
 
 def is_plain(environ: Environ, methods: frozenset[str]) -> bool:
     """True where the request has nothing that only Django can answer, and the limits are known."""
-    if environ["REQUEST_METHOD"] not in methods or environ.get("QUERY_STRING") or environ.get("SCRIPT_NAME"):
+    if environ["REQUEST_METHOD"] not in methods or environ.get("QUERY_STRING"):
         return False
-    if settings.FORCE_SCRIPT_NAME:
-        return False
-    if not UNUSUAL.isdisjoint(environ) and any(environ.get(name) for name in UNUSUAL):
-        return False
-    return _is_host(environ.get("HTTP_HOST", ""), tuple(settings.ALLOWED_HOSTS)) and plans.is_fresh()
+    return of_fields(environ, _is_usual) and plans.is_fresh()
 
 
 def sender_of(environ: Environ, who: Who) -> Caller:
     """Who sends the request, as limits know them."""
-    peer, forwarded = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
-    return as_caller(who, resolve(peer, forwarded, settings.TRUSTED_PROXIES))
+    known = environ.get(FIELDS, {})
+    held: tuple[Who, Caller] | None = known.get(sender_of)
+    if held is None or held[0] is not who:
+        peer, forwarded = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
+        held = known[sender_of] = who, as_caller(who, resolve(peer, forwarded, settings.TRUSTED_PROXIES))
+    return held[1]
 
 
 def framed(fields: dict[str, str], scheme: str) -> Fields:
@@ -101,7 +111,8 @@ def file_body(environ: Environ, window: Any, block_bytes: int) -> Iterable[bytes
     return body
 
 
-@lru_cache(maxsize=256)
-def _is_host(host: str, allowed: tuple[str, ...]) -> bool:
-    domain, _ = split_domain_port(host)
-    return bool(domain) and validate_host(domain, allowed)
+def _is_usual(environ: Environ) -> bool:
+    if settings.FORCE_SCRIPT_NAME or environ.get("SCRIPT_NAME") or any(environ.get(name) for name in UNUSUAL):
+        return False
+    domain, _ = split_domain_port(environ.get("HTTP_HOST", ""))
+    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)

@@ -18,6 +18,7 @@ from pkgindex.accounts.identity import caller
 from pkgindex.accounts.roles import Who
 from pkgindex.clientip import client_ip
 from pkgindex.errors import InvalidCredentials, ServiceError
+from pkgindex.settled import settled
 from throttling import bandwidth, headers, leases, onrequest, responses, take
 from throttling import conf as throttling_conf
 from throttling.decision import Decision
@@ -234,6 +235,7 @@ def _refused(request: HttpRequest, decision: Decision) -> LimitReached:
     return LimitReached(decision, headers.retry_after(decision, jitter=jitter, most=LONGEST_WAIT))
 
 
+@settled
 def _one_server() -> bool:
     """True where limits and pages are kept by the same Redis."""
     limits = throttling_conf.get()

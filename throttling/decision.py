@@ -1,7 +1,6 @@
 """What was decided about one request, for the code that answers it. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from throttling.lines import NOTHING, Answer, Line, Outcome
@@ -19,8 +18,7 @@ class Charge(NamedTuple):
     cost: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """How one limit stands after the decision. Times are microseconds."""
 
     limit: Limit
@@ -82,8 +80,7 @@ class Result:
         return left if left < self.outcome.reset else None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Whether the request may go on, and everything that its answer should say.
 
     `free` marks a caller who is exempt, or a request that no limit applies to.
@@ -116,7 +113,7 @@ class Decision:
         """How long the caller should sleep before it goes on: the longest delay of the enforcing limits (nginx)."""
         if not self.allowed:
             return 0
-        waits = (outcome.wait for charge, outcome in self._pairs() if charge.line.enforce and not outcome.refused)
+        waits = [outcome.wait for charge, outcome in self._pairs() if charge.line.enforce and not outcome.refused]
         return max(waits, default=0)
 
     @property
@@ -130,11 +127,11 @@ class Decision:
     @property
     def results(self) -> tuple[Result, ...]:
         """One result per limit, in the order of the plan."""
-        return tuple(
+        return tuple([
             Result(charge.limit, charge.subject, charge.cost, outcome)
             for charge, outcome in self._pairs()
             if charge.limit is not None
-        )
+        ])  # fmt: skip
 
     @property
     def violated(self) -> tuple[Result, ...]:

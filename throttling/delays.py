@@ -5,7 +5,6 @@ queue has one: beyond it a delay becomes a refusal that gives back what it charg
 import logging
 import threading
 import time
-from dataclasses import replace
 
 from throttling import conf, signals, stats, take
 from throttling.decision import Decision
@@ -73,7 +72,7 @@ def _turned_away(decision: Decision, caller: Caller, *, charged: bool) -> Decisi
     ]
     first = next((i for i, outcome in enumerate(outcomes, 1) if outcome.refused), 0)
     answer = now.answer._replace(refused_by=first, outcomes=tuple(outcomes))
-    refusal = replace(now, allowed=False, answer=answer)
+    refusal = now._replace(allowed=False, answer=answer)
     signals.refused.send_robust(sender=None, caller=caller, decision=refusal)
     for result in refusal.violated:
         stats.refused(result.limit, shadow=False)

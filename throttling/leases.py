@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from throttling import store, take
+from throttling import plans, store, take
 from throttling.decision import Decision
 from throttling.lines import Costs, Line, Verb
-from throttling.rates import SECOND
+from throttling.rates import SECOND, Unit
 from throttling.stores.base import StoreError
 from throttling.subjects import Caller
 
@@ -20,6 +20,12 @@ from throttling.subjects import Caller
 def new() -> str:
     """A name for a lease, for `Costs(lease=...)`."""
     return uuid.uuid4().hex[:16]
+
+
+def wanted(caller: Caller, scope: str) -> str:
+    """As `new`; empty where nothing counts what the caller has under way in this scope."""
+    counted = [limit for limit, _ in plans.current().resolve(caller, scope) if limit.rate.unit is Unit.CONCURRENT]
+    return new() if counted else ""
 
 
 def lines(decision: Decision) -> list[Line]:

@@ -2,7 +2,6 @@
 docs/reference/limiter-script.md. Pure.
 """  # noqa: D205 - one sentence
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -94,8 +93,7 @@ class Asking(NamedTuple):
     beside: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+class Costs(NamedTuple):
     """What a request costs in each unit."""
 
     requests: int = 1

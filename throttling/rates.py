@@ -68,8 +68,17 @@ class Rate:
     strategy: Strategy = Strategy.GCRA
     burst: int | None = None
     max_delay: int = 0
+    # What follows from the others, for every answer again. GCRA's emission interval where whole microseconds are exact
+    # enough (0.1 %), 0 for faster rates: it is rounded up, and then every sum of units is a multiple of it, so that a
+    # whole bucket passes to the last unit.
+    interval: int = field(init=False, repr=False, compare=False)
+    tau: int = field(init=False, repr=False, compare=False)  # GCRA's tolerance in us: what a whole bucket is worth
 
     def __post_init__(self) -> None:
+        if self.quota > 0:
+            whole = self.period >= COARSE * self.quota
+            object.__setattr__(self, "interval", -(-self.period // self.quota) if whole else 0)
+            object.__setattr__(self, "tau", self.time_of(self.bucket))
         fault = _fault(self)
         if fault:
             raise RateError(fault)
@@ -78,19 +87,6 @@ class Rate:
     def bucket(self) -> int:
         """How much passes at once from idle."""
         return self.burst if self.burst is not None else self.quota
-
-    @property
-    def interval(self) -> int:
-        """GCRA's emission interval where whole microseconds are exact enough (0.1 %); 0 for faster rates.
-
-        It is rounded up, and then every sum of units is a multiple of it: a whole bucket passes to the last unit.
-        """
-        return -(-self.period // self.quota) if self.period >= COARSE * self.quota else 0
-
-    @property
-    def tau(self) -> int:
-        """GCRA's tolerance in microseconds: the time that a whole bucket is worth."""
-        return self.time_of(self.bucket)
 
     def time_of(self, cost: int) -> int:
         """What `cost` units are worth in microseconds, rounded up so that rounding never admits more."""
@@ -141,6 +137,10 @@ class Limit:
     per_resource: bool = False
     closed: bool = False
     ident: str = ""
+
+    def __hash__(self) -> int:
+        # Equal limits have equal names, and one plan has a name once; all fields would be a dozen for each answer.
+        return hash(self.name)
 
     @property
     def key(self) -> str:

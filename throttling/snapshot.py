@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
 
+from throttling.lines import Costs
 from throttling.rates import Limit, Per, Unit
 from throttling.subjects import Caller, Network, address_key, network_of, safe
 
@@ -50,7 +51,7 @@ class Snapshot:
     by_subject: Mapping[str, tuple[Assigned, ...]] = field(init=False)
     networks: tuple[tuple[Network, str], ...] = field(init=False)
     per_resource: bool = field(init=False)  # True where any limit looks at the URL
-    prepared: dict[tuple[Caller, str], Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+    prepared: dict[tuple[Caller, str, Costs], Any] = field(init=False, default_factory=dict, repr=False, compare=False)
     _remembered: dict[tuple[Caller, str], tuple[Bound, ...]] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from throttling import bans, plans, signals, stats, stock, store
@@ -16,7 +15,7 @@ from throttling.subjects import Caller, address_key
 
 log = logging.getLogger("throttling")
 ONE_REQUEST = Costs()
-MOST_PREPARED = 5_000  # decisions; with what a snapshot remembers of their callers 1.5 KB each
+MOST_PREPARED = 5_000  # charges; with what a snapshot remembers of their callers 1.5 KB each
 
 
 class Question(NamedTuple):
@@ -137,7 +136,7 @@ def restated(decision: Decision) -> Decision:
     """The same decision with the limits as they stand now: for the headers after a refund."""
     charges = tuple(Charge(one.line._replace(cost=0), one.limit, one.subject) for one in decision.charges if one.limit)
     answer = _quietly(Verb.TEST, [one.line for one in charges])
-    return replace(decision, charges=charges, answer=answer) if answer else decision
+    return decision._replace(charges=charges, answer=answer) if answer else decision
 
 
 def usage(caller: Caller, scopes: Iterable[str]) -> tuple[Result, ...]:
@@ -209,14 +208,15 @@ def _charges(
     if limits is not None:
         bound: Sequence[Bound] = [(limit, subject_of(limit, caller)) for limit in limits]
         return _make_charges(caller, costs, resource, bound)
-    if costs is not ONE_REQUEST or (resource and snapshot.per_resource):
+    if costs.lease or costs.storage or (resource and snapshot.per_resource):
         return _make_charges(caller, costs, resource, snapshot.resolve(caller, scope))
-    # The plain request of a caller is always the same charge: it is made once per snapshot.
-    held: Prepared | None = snapshot.prepared.get((caller, scope))
+    # What costs a caller the same is always the same charge: it is made once per snapshot.
+    wanted = caller, scope, costs
+    held: Prepared | None = snapshot.prepared.get(wanted)
     if held is None:
         if len(snapshot.prepared) >= MOST_PREPARED:
             snapshot.prepared.clear()
-        held = snapshot.prepared[caller, scope] = _make_charges(caller, costs, "", snapshot.resolve(caller, scope))
+        held = snapshot.prepared[wanted] = _make_charges(caller, costs, "", snapshot.resolve(caller, scope))
     return held
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
+from typing import NamedTuple
 
 
 class Scope(str, Enum):
@@ -115,8 +116,7 @@ class Who:
 ANONYMOUS = Who()
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """An index, or a project in it: what a decision is about. `project_id` is None for a project yet to be created."""
 
     index_id: int

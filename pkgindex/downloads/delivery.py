@@ -10,9 +10,8 @@ bytes mean and who may have them is settled before.
 import io
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -24,6 +23,7 @@ from pkgindex.blobs import store
 from pkgindex.downloads.ranges import RangeNotSatisfiable, Span, requested, still_same
 from pkgindex.errors import ServiceError
 from pkgindex.sending import Window, WindowResponse
+from pkgindex.settled import settled
 
 CONTENT_TYPE = "application/octet-stream"
 
@@ -36,8 +36,7 @@ class BytesMissing(ServiceError):
     code = "unavailable"
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
+class Asset(NamedTuple):
     """Bytes to deliver: a file or its metadata. `size` is bytes, `modified` seconds since the epoch."""
 
     sha256: str
@@ -76,6 +75,7 @@ def accel_path(asset: Asset) -> str:
     return _accel_prefix().rstrip("/") + "/" + store.blob_name(asset.sha256)
 
 
+@settled
 def _accel_prefix() -> str:
     return str(settings.ACCEL_REDIRECT_PREFIX)
 
@@ -131,9 +131,12 @@ def span_of(request: HttpRequest, asset: Asset) -> Span | None:
     return requested(request.META.get("HTTP_RANGE"), asset.size)
 
 
-def opened(asset: Asset) -> Any:
-    """The bytes, as many as promised: a short file would look like a broken connection. Raises BytesMissing."""
-    path = store.local_path(asset.sha256)
+def opened(asset: Asset, path: str | None = None) -> Any:
+    """The bytes, as many as promised: a short file would look like a broken connection. Raises BytesMissing.
+
+    `path` is what `store.local_path` says, where the caller has asked already.
+    """
+    path = path or store.local_path(asset.sha256)
     try:
         file: Any = io.FileIO(path) if path else store.open_blob(asset.sha256).file
         size = file.seek(0, io.SEEK_END)

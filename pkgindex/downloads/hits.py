@@ -4,8 +4,8 @@ A part of a file, a condition, a limit on bandwidth or concurrency and a file fr
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 from pkgindex.accounts.identity import sender_at_hand
 from pkgindex.accounts.roles import ANONYMOUS, Visibility
@@ -18,19 +18,18 @@ from pkgindex.downloads.mirrored import way_for
 from pkgindex.downloads.views import PREFIX, SHAPE, asset_of, permanent
 from pkgindex.nearcache import Missing
 from pkgindex.sending import BLOCK_BYTES, Window
-from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, sender_of
+from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, of_fields, sender_of
 from pkgindex.throttles import beside_of
 from throttling import bandwidth, headers, leases
 from throttling.decision import Decision
 from throttling.lines import Costs
-from throttling.take import Question
+from throttling.take import ONE_REQUEST, Question
 
 METHODS = frozenset({"GET"})
 CONDITIONS = ("HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
 
 
-@dataclass(frozen=True, slots=True)
-class Bytes:
+class Bytes(NamedTuple):
     """A request for bytes that this process knows the place of."""
 
     file: Candidate
@@ -70,7 +69,7 @@ def asked(environ: Environ, missing: Missing) -> Bytes | None:
     """What the request asks for; None where Django must answer, unless what is `missing` helps."""
     path: str = environ["PATH_INFO"]
     shape = SHAPE.match(path, len(PREFIX)) if path.startswith(PREFIX) and path.isascii() else None
-    if shape is None or any(environ.get(name) for name in CONDITIONS) or not is_plain(environ, METHODS):
+    if shape is None or of_fields(environ, _is_conditional) or not is_plain(environ, METHODS):
         return None
     who, sha256 = sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing), shape[1] + shape[2] + shape[3]
     # Who is not known yet is asked for as anybody: so that all that is missing is found out at once.
@@ -81,18 +80,24 @@ def asked(environ: Environ, missing: Missing) -> Bytes | None:
     way, sender = way_for(asset, file.delivery, file.mirror_policy), sender_of(environ, who)
     if way not in {delivery.own, delivery.direct} or bandwidth.limits_of(sender):
         return None
-    costs = Costs() if asset.is_metadata else Costs(size=asset.size, lease=leases.new())
-    scope = "metadata" if asset.is_metadata else "download"
+    scope, costs = "metadata", ONE_REQUEST
+    if not asset.is_metadata:
+        scope, costs = "download", Costs(size=asset.size, lease=leases.wanted(sender, "download"))
     question = Question(sender, scope, costs, resource=path, beside=beside_of(keys))
     return Bytes(file, asset, question, delivery.goes_by_accel(way, asset), keys)
 
 
+def _is_conditional(environ: Environ) -> bool:
+    return any(environ.get(name) for name in CONDITIONS)
+
+
 def _window(asset: Asset) -> Window | None:
     """The bytes from the local disk; None where they are kept elsewhere, or are not there, of which Django tells."""
-    if store.local_path(asset.sha256) is None:
+    path = store.local_path(asset.sha256)
+    if path is None:
         return None
     try:
-        return Window(delivery.opened(asset), 0, asset.size)
+        return Window(delivery.opened(asset, path), 0, asset.size)
     except BytesMissing:
         return None
 

@@ -3,8 +3,8 @@
 import io
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.utils.http import parse_etags
 
@@ -16,7 +16,7 @@ from pkgindex.errors import ServiceError
 from pkgindex.nearcache import Missing
 from pkgindex.reading import page_fields
 from pkgindex.sending import BLOCK_BYTES, Window
-from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, sender_of
+from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, of_fields, sender_of
 from pkgindex.simple import pagecache
 from pkgindex.simple.lru import Ready
 from pkgindex.simple.negotiate import OFFERS, Encoding, choose_encoding, choose_type, full_type
@@ -34,8 +34,7 @@ LONGEST_FIELD = 400  # bytes of an Accept field whose meaning is remembered
 SCOPE = "index"
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """A request for a page that this process has ready; whether it is still the newest is not known yet."""
 
     page: PageKey
@@ -74,7 +73,7 @@ def asked(environ: Environ, missing: Missing) -> Page | None:
     name = place["name"] or ""
     index = index_at_hand(place["slug"] or DEFAULT, missing)
     who = sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing)
-    wanted = _wanted(environ.get("HTTP_ACCEPT"), environ.get("HTTP_ACCEPT_ENCODING"))
+    wanted = of_fields(environ, _wanted)
     if index is None or who is None or wanted is None or not is_normalized(name):
         return None
     where = index.project_place(name) if name else index.place
@@ -84,7 +83,7 @@ def asked(environ: Environ, missing: Missing) -> Page | None:
     ready = pagecache.at_hand(page, wanted[1])
     if ready is None:
         return None
-    known = _names(environ.get("HTTP_IF_NONE_MATCH", ""), ready.etag)
+    known = bool(environ.get("HTTP_IF_NONE_MATCH")) and _is_among(ready.etag, of_fields(environ, _tags))
     fixed = _fixed(index.visibility, environ["wsgi.url_scheme"], None if known else wanted)
     verb, beside = Verb.TEST if known else Verb.TAKE, beside_of(page.version_keys)
     question = Question(sender_of(environ, who), SCOPE, resource=path, beside=beside, verb=verb)
@@ -99,7 +98,8 @@ def _body(environ: Environ, ready: Ready) -> Iterable[bytes]:
     return file_body(environ, Window(io.FileIO(ready.path), 0, ready.size), BLOCK_BYTES)
 
 
-def _wanted(accept: str | None, encodings: str | None) -> tuple[str, Encoding] | None:
+def _wanted(environ: Environ) -> tuple[str, Encoding] | None:
+    accept, encodings = environ.get("HTTP_ACCEPT"), environ.get("HTTP_ACCEPT_ENCODING")
     if len(accept or "") > LONGEST_FIELD or len(encodings or "") > LONGEST_FIELD:
         return None
     return _chosen(accept, encodings)
@@ -113,12 +113,13 @@ def _chosen(accept: str | None, encodings: str | None) -> tuple[str, Encoding] |
         return None
 
 
-def _names(tags: str, etag: str) -> bool:
-    """Whether If-None-Match names the tag, by the weak comparison of RFC 9110 section 13.1.2."""
-    if not tags:
-        return False
-    found = parse_etags(tags)
-    return found == ["*"] or etag in {tag.removeprefix("W/") for tag in found}
+def _tags(environ: Environ) -> frozenset[str]:
+    """What If-None-Match names, for the weak comparison of RFC 9110 section 13.1.2."""
+    return frozenset(tag.removeprefix("W/") for tag in parse_etags(environ["HTTP_IF_NONE_MATCH"]))
+
+
+def _is_among(etag: str, tags: frozenset[str]) -> bool:
+    return etag in tags or tags == {"*"}
 
 
 @lru_cache(maxsize=64)

@@ -35,8 +35,7 @@ import logging
 import secrets
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import zstandard
 from django.conf import settings
@@ -77,8 +76,7 @@ nearcache.every.append(local)
 _flights = Flights()
 
 
-@dataclass(frozen=True, slots=True)
-class PageKey:
+class PageKey(NamedTuple):
     """A page in one serialisation: an index, a normalised name (empty: the list of projects), a mount prefix."""
 
     index_id: int

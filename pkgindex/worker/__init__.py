@@ -10,4 +10,7 @@ What is not answered so goes to a thread, as ever.
 # In the environment of WSGI: what the application had decided about a request that it did not answer at once.
 DECIDED = "pkgindex.decided"
 
+# And what anybody has found out about the header fields of requests that have them in common.
+FIELDS = "pkgindex.fields"
+
 LINES = {200: "200 OK", 304: "304 Not Modified"}

@@ -1,7 +1,8 @@
 """From the bytes of a plain request to its environment of WSGI, and from an answer to the bytes before its body.
 
 Clients say the same about themselves in every request over a connection. gunicorn's own parser therefore reads a block
-of header fields once; a request with the same block has the same environment, but for method, path and port.
+of header fields once; a request with the same block has the same environment, but for method, path and port. What is
+found out about the fields may be kept there (`FIELDS`).
 """
 
 import re
@@ -15,7 +16,7 @@ from gunicorn.http import wsgi
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 
-from pkgindex.worker import DECIDED, LINES
+from pkgindex.worker import DECIDED, FIELDS, LINES
 
 # What needs no decoding and no query; `//` is left to gunicorn, which has its own mind about it.
 LINE = re.compile(rb"\A(GET|HEAD) (/(?!/)[A-Za-z0-9._~/+-]*) HTTP/1\.1\r\n")
@@ -76,7 +77,8 @@ class Heads:
             return None
         if any(name in environ for name in BODIES):
             return None
-        return {name: value for name, value in environ.items() if isinstance(value, str) and name not in OF_ONE_REQUEST}
+        text = {name: value for name, value in environ.items() if isinstance(value, str) and name not in OF_ONE_REQUEST}
+        return text | {FIELDS: {}}
 
 
 def is_begun(data: bytes) -> bool:
@@ -101,4 +103,4 @@ def log_record(environ: Environ, reply: Any) -> tuple[Any, list[tuple[str, str]]
     length = dict(reply.fields).get("Content-Length", "0") if environ["REQUEST_METHOD"] == "GET" else "0"
     answer = SimpleNamespace(status=LINES[reply.status], headers=reply.fields, sent=int(length))
     asked = [(name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")]
-    return answer, asked, {name: value for name, value in environ.items() if name != DECIDED}
+    return answer, asked, {name: value for name, value in environ.items() if name not in {DECIDED, FIELDS}}

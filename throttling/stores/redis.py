@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, TypeVar
 
+from redis import Redis
 from redis.cluster import RedisCluster
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError
@@ -41,12 +42,12 @@ class RedisStore(Store):
         return self._asking(self._decide_each, askings)
 
     def _decide_each(self, client: Any, askings: Sequence[Asking]) -> list[Answer]:
-        if isinstance(client, RedisCluster):
+        if _is_cluster(client):
             return [self._decide(client, one.verb, one.lines, 0, one.beside) for one in askings]
         return list(map(_answer, askings, self._wire.take_each(client, self._take, askings)))
 
     def _decide(self, client: Any, verb: Verb, lines: Sequence[Line], now: int, beside: tuple[str, ...]) -> Answer:
-        in_cluster = isinstance(client, RedisCluster)
+        in_cluster = _is_cluster(client)
         if beside and not now and not in_cluster:
             return self._decide_each(client, (Asking(verb, tuple(lines), beside),))[0]
         if not lines:  # nothing but other keys was wanted
@@ -150,6 +151,11 @@ class RedisStore(Store):
                 return work(client, *more)
         except (RedisError, OSError) as error:
             raise StoreError(f"Redis does not answer: {error}") from error
+
+
+def _is_cluster(client: Any) -> bool:
+    # The usual client first: redis-py's classes answer isinstance by comparing members one by one.
+    return type(client) is not Redis and isinstance(client, RedisCluster)
 
 
 def tag_of(key: str) -> str:
