@@ -64,7 +64,10 @@ V = TypeVar("V")
 
 
 def of_fields(environ: Environ, find: Callable[[Environ], V]) -> V:
-    """What `find` says of the header fields and the connection's address: asked once where many requests share them."""
+    """What `find` says of header fields and the connection's address: asked once where many requests share them.
+
+    `find` may not look at If-None-Match, the one field that they do not share.
+    """
     known = environ.get(FIELDS)
     if known is None:
         return find(environ)

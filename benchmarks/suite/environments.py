@@ -1,6 +1,10 @@
-"""Throwaway environments: each peer is installed once into `.cache/benchmarks/<name>` from the configured registry."""
+"""Throwaway environments: each peer is installed once, from the configured registry, for the Python that runs this.
+
+They lie in `.cache/benchmarks/<version of Python>/<name>`.
+"""
 
 import os
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -8,7 +12,8 @@ from pathlib import Path
 from benchmarks.suite.servers import run
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache" / "benchmarks"
+# What an application needs depends on the very release: a package may want 3.11.5 or newer.
+CACHE = ROOT / ".cache" / "benchmarks" / platform.python_version()
 INSTALL_SECONDS = 300
 APPLICATION = "jupyterlab"  # a real application that needs about a hundred packages
 

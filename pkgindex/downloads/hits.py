@@ -20,13 +20,14 @@ from pkgindex.nearcache import Missing
 from pkgindex.sending import BLOCK_BYTES, Window
 from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, of_fields, sender_of
 from pkgindex.throttles import beside_of
+from pkgindex.worker import TAGS
 from throttling import bandwidth, headers, leases
 from throttling.decision import Decision
 from throttling.lines import Costs
 from throttling.take import ONE_REQUEST, Question
 
 METHODS = frozenset({"GET"})
-CONDITIONS = ("HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
+CONDITIONS = ("HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_IF_MODIFIED_SINCE")
 
 
 class Bytes(NamedTuple):
@@ -69,7 +70,7 @@ def asked(environ: Environ, missing: Missing) -> Bytes | None:
     """What the request asks for; None where Django must answer, unless what is `missing` helps."""
     path: str = environ["PATH_INFO"]
     shape = SHAPE.match(path, len(PREFIX)) if path.startswith(PREFIX) and path.isascii() else None
-    if shape is None or of_fields(environ, _is_conditional) or not is_plain(environ, METHODS):
+    if shape is None or environ.get(TAGS) or of_fields(environ, _is_conditional) or not is_plain(environ, METHODS):
         return None
     who, sha256 = sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing), shape[1] + shape[2] + shape[3]
     # Who is not known yet is asked for as anybody: so that all that is missing is found out at once.

@@ -23,6 +23,7 @@ from pkgindex.simple.negotiate import OFFERS, Encoding, choose_encoding, choose_
 from pkgindex.simple.pagecache import PageKey
 from pkgindex.simple.urls import INDEX
 from pkgindex.throttles import beside_of
+from pkgindex.worker import TAGS
 from throttling import headers
 from throttling.decision import Decision
 from throttling.lines import Verb
@@ -83,7 +84,7 @@ def asked(environ: Environ, missing: Missing) -> Page | None:
     ready = pagecache.at_hand(page, wanted[1])
     if ready is None:
         return None
-    known = bool(environ.get("HTTP_IF_NONE_MATCH")) and _is_among(ready.etag, of_fields(environ, _tags))
+    known = _names(environ.get(TAGS, ""), ready.etag)
     fixed = _fixed(index.visibility, environ["wsgi.url_scheme"], None if known else wanted)
     verb, beside = Verb.TEST if known else Verb.TAKE, beside_of(page.version_keys)
     question = Question(sender_of(environ, who), SCOPE, resource=path, beside=beside, verb=verb)
@@ -113,13 +114,12 @@ def _chosen(accept: str | None, encodings: str | None) -> tuple[str, Encoding] |
         return None
 
 
-def _tags(environ: Environ) -> frozenset[str]:
-    """What If-None-Match names, for the weak comparison of RFC 9110 section 13.1.2."""
-    return frozenset(tag.removeprefix("W/") for tag in parse_etags(environ["HTTP_IF_NONE_MATCH"]))
-
-
-def _is_among(etag: str, tags: frozenset[str]) -> bool:
-    return etag in tags or tags == {"*"}
+def _names(tags: str, etag: str) -> bool:
+    """Whether If-None-Match names the tag, by the weak comparison of RFC 9110 section 13.1.2."""
+    if not tags or tags == etag:  # nearly always
+        return bool(tags)
+    found = parse_etags(tags)
+    return found == ["*"] or etag in {tag.removeprefix("W/") for tag in found}
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,8 @@ What is not answered so goes to a thread, as ever.
 # In the environment of WSGI: what the application had decided about a request that it did not answer at once.
 DECIDED = "pkgindex.decided"
 
-# And what anybody has found out about the header fields of requests that have them in common.
+# And what anybody has found out about the header fields that requests have in common: all of them but this one,
 FIELDS = "pkgindex.fields"
+TAGS = "HTTP_IF_NONE_MATCH"  # which is another for every page that a client knows.
 
 LINES = {200: "200 OK", 304: "304 Not Modified"}

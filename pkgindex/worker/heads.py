@@ -1,8 +1,8 @@
 """From the bytes of a plain request to its environment of WSGI, and from an answer to the bytes before its body.
 
 Clients say the same about themselves in every request over a connection. gunicorn's own parser therefore reads a block
-of header fields once; a request with the same block has the same environment, but for method, path and port. What is
-found out about the fields may be kept there (`FIELDS`).
+of header fields once; a request with the same block has the same environment, but for method, path, port and the entity
+tags of what the client has already. What is found out about the fields may be kept there (`FIELDS`).
 """
 
 import re
@@ -16,10 +16,12 @@ from gunicorn.http import wsgi
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 
-from pkgindex.worker import DECIDED, FIELDS, LINES
+from pkgindex.worker import DECIDED, FIELDS, LINES, TAGS
 
 # What needs no decoding and no query; `//` is left to gunicorn, which has its own mind about it.
 LINE = re.compile(rb"\A(GET|HEAD) (/(?!/)[A-Za-z0-9._~/+-]*) HTTP/1\.1\r\n")
+# Between the lines before and after it; a line that goes on in the next one is gunicorn's.
+KNOWN = re.compile(rb"\r\n[Ii]f-[Nn]one-[Mm]atch: ([!-~]+(?: [!-~]+)*)(?=\r\n[^ \t])")
 BEGINNING = re.compile(rb"[A-Z]{1,10}(?:\Z| )")
 END = b"\r\n\r\n"
 MOST_BLOCKS = 512  # a block and its environment take about 3 KB
@@ -45,11 +47,15 @@ class Heads:
         line = LINE.match(data)
         if line is None or data.find(END) != len(data) - len(END):
             return None
-        shared = self._shared(data, line.end(), client, server)
-        if shared is None:
+        known = KNOWN.search(data, line.end() - 2)
+        common = data[: known.start()] + data[known.end() :] if known else data
+        shared = self._shared(common, line.end(), client, server)
+        if shared is None or (known and TAGS in shared):  # the latter has it twice
             return None
         path = line[2].decode("ascii")
         environ = shared | {"REQUEST_METHOD": line[1].decode("ascii"), "PATH_INFO": path, "RAW_URI": path}
+        if known:
+            environ[TAGS] = known[1].decode("ascii")
         if not isinstance(client, str | bytes):
             environ["REMOTE_PORT"] = str(client[1])
         return environ

@@ -1,6 +1,7 @@
 """What our worker makes of requests: the same as gunicorn's own, whether the loop or a thread answers."""
 
 import json
+from itertools import product
 
 import pytest
 
@@ -21,6 +22,15 @@ PLAIN = {
     "many fields": request("/at-once", *[f"X-{number}: x" for number in range(90)]),
     "fields too long to remember": request("/at-once", f"X-Long: {'x' * 7_000}"),
     "no fields but Host": request("/at-once"),
+    "a tag": request("/at-once", 'If-None-Match: "abc"'),
+    "a tag in small letters and not the last": request("/at-once", 'if-none-match: W/"abc"', "Accept: a/b"),
+    "several tags": request("/at-once", "Accept: a/b", 'If-None-Match: "a", W/"b c", "d"', "Accept-Encoding: gzip"),
+    "a tag in capitals": request("/at-once", 'IF-NONE-MATCH: "abc"'),
+    "a tag without a space": request("/at-once", 'If-None-Match:"abc"'),
+    "a tag with spaces around": request("/at-once", 'If-None-Match:   "abc"  '),
+    "a tag beyond ASCII": request("/at-once", 'If-None-Match: "caf\u00e9"'),
+    "an empty tag": request("/at-once", "If-None-Match: "),
+    "nearly a tag": request("/at-once", 'X-If-None-Match: "abc"', 'If_None_Match: "abc"'),
 }
 UNUSUAL = {
     "a query": request("/at-once?x=1"),
@@ -35,11 +45,13 @@ UNUSUAL = {
     "an expectation": request("/at-once", "Expect: 100-continue", "Content-Length: 0"),
     "an upgrade": request("/at-once", "Connection: upgrade", "Upgrade: h2c"),
     "an absolute URL": request("http://testserver/at-once"),
+    "tags twice": request("/at-once", 'If-None-Match: "a"', 'If-None-Match: "b"'),
 }
 WRONG = {
     "no host twice": request("/at-once", "Host: other"),
     "a broken field": request("/at-once", "no colon"),
     "a field folded": request("/at-once", "X-A: b\r\n c"),
+    "tags folded": request("/at-once", 'If-None-Match: "a",\r\n "b"'),
     "too many fields": request("/at-once", *[f"X-{number}: x" for number in range(200)]),
     "a length that is none": request("/at-once", "Content-Length: x"),
     "no request": b"hello\r\n\r\n",
@@ -97,9 +109,11 @@ def test_wrong_requests_are_refused_as_by_gunicorn(served, usual, name):
 def test_fields_of_one_are_not_those_of_another(served):
     """Requests over one connection differ by what differs in them."""
     with served.connect() as talk:
-        for path, agent in [("/at-once/a", "x"), ("/at-once/b", "x"), ("/at-once/b", "y"), ("/at-once/a", "y")]:
-            seen = json.loads(talk.ask(request(path, f"User-Agent: {agent}")).body)
+        for path, agent, tag in product(["/at-once/a", "/at-once/b"], "xy", [None, "1", None, "2"]):
+            fields = [f"User-Agent: {agent}", *([f'If-None-Match: "{tag}"'] if tag else [])]
+            seen = json.loads(talk.ask(request(path, *fields)).body)
             assert (seen["PATH_INFO"], seen["HTTP_USER_AGENT"]) == (path, agent)
+            assert seen.get("HTTP_IF_NONE_MATCH") == (f'"{tag}"' if tag else None)
             assert seen["REMOTE_PORT"] == str(talk.sock.getsockname()[1])
 
 
