@@ -1,5 +1,6 @@
 """The table for the terminal and the report in Markdown."""
 
+import platform
 from pathlib import Path
 
 from benchmarks.suite.environments import version
@@ -23,10 +24,11 @@ Made by
 on {date}, with medians over rounds: {rounds}. Each round goes through the rows, and in each row through the contestants
 one after the other, another one first each time, so that a noisy moment troubles all alike; a page or a download is
 asked for a second before, unmeasured, since each server has waited for the others. What uv installs is installed from
-each before the first round, and ten times a round from ours and from nginx; small wheels are uploaded to ours three
-times a round. No installation follows the removal of another's files, after which ext4 finds places for new ones
-slowly. The machine has {cores} cores, which the load generator, the servers and other work share: **the figures
-themselves mean little; compare the ratios**. Behind each figure stands in brackets the ratio of ours to that
+each before the first round, and ten times a round from ours and from nginx; small wheels are uploaded to ours, and
+files downloaded from ours and from nginx, three times a round. No installation follows the removal of another's files,
+after which ext4 finds places for new ones slowly. Everything in Python runs on CPython {python}. The machine has
+{cores} cores, which the load generator, the servers and other work share: **the figures themselves mean little; compare
+the ratios**. Behind each figure stands in brackets the ratio of ours to that
 contestant, the median over rounds of the ratio within one round: above 1 ours did more (in seconds: needed longer).
 
 ![bars]({picture})
@@ -49,6 +51,7 @@ def write(results: Results, path: Path, cores: int) -> None:
     """Write the report."""
     head = HEAD.format(
         command=results.command, date=results.date, rounds=results.rounds, cores=cores,
+        python=platform.python_version(),
         picture=path.with_suffix(".svg").name,
     )  # fmt: skip
     parts = [head, contestants(results), targets(results)]

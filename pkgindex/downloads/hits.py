@@ -4,7 +4,9 @@ A part of a file, a condition, a limit on bandwidth or concurrency and a file fr
 """
 
 from collections.abc import Iterable
+from contextlib import closing
 from functools import lru_cache, partial
+from hashlib import sha256
 from typing import NamedTuple
 
 from pkgindex.accounts.identity import sender_at_hand
@@ -27,6 +29,7 @@ from throttling.lines import Costs
 from throttling.take import ONE_REQUEST, Question
 
 METHODS = frozenset({"GET"})
+KEPT, MOST_KEPT = 512, 16 << 10  # how many files' metadata, and of at most how many bytes
 CONDITIONS = ("HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_IF_MODIFIED_SINCE")
 
 
@@ -55,12 +58,10 @@ class Bytes(NamedTuple):
         if self.by_nginx:
             own += [("X-Accel-Redirect", delivery.accel_path(asset)), ("Content-Length", "0")]
         else:
-            window = _window(asset)
-            if window is None:
+            found = _kept(asset) or _body(asset, decision, environ)
+            if found is None:
                 return None
-            if decision.counts_bytes:
-                window.when_closed = partial(leases.give_back_unsent, decision, asset.size)
-            body = file_body(environ, window, BLOCK_BYTES)
+            body = found
             own += [("Content-Length", str(asset.size)), ("Accept-Ranges", "bytes")]
         fields = [*_fixed(self.file.visibility, environ["wsgi.url_scheme"]), *own, *headers.fields(decision).items()]
         return Reply(200, fields, body, self.question.scope, [decision], 0 if asset.is_metadata else asset.size)
@@ -72,10 +73,10 @@ def asked(environ: Environ, missing: Missing) -> Bytes | None:
     shape = SHAPE.match(path, len(PREFIX)) if path.startswith(PREFIX) and path.isascii() else None
     if shape is None or environ.get(TAGS) or of_fields(environ, _is_conditional) or not is_plain(environ, METHODS):
         return None
-    who, sha256 = sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing), shape[1] + shape[2] + shape[3]
+    who, digest = sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing), shape[1] + shape[2] + shape[3]
     # Who is not known yet is asked for as anybody: so that all that is missing is found out at once.
-    file, keys = file_at_hand(who or ANONYMOUS, sha256, shape[4], missing) or (None, ())
-    asset = asset_of(file, sha256, is_metadata=bool(shape[5])) if file else None
+    file, keys = file_at_hand(who or ANONYMOUS, digest, shape[4], missing) or (None, ())
+    asset = asset_of(file, digest, is_metadata=bool(shape[5])) if file else None
     if who is None or file is None or asset is None:
         return None
     way, sender = way_for(asset, file.delivery, file.mirror_policy), sender_of(environ, who)
@@ -90,6 +91,33 @@ def asked(environ: Environ, missing: Missing) -> Bytes | None:
 
 def _is_conditional(environ: Environ) -> bool:
     return any(environ.get(name) for name in CONDITIONS)
+
+
+def _kept(asset: Asset) -> list[bytes] | None:
+    """Metadata from this process, which resolvers ask for again and again; None where it has none."""
+    if not asset.is_metadata or asset.size > MOST_KEPT:
+        return None
+    try:
+        return [_metadata(asset)]
+    except BytesMissing:
+        return None
+
+
+@lru_cache(maxsize=KEPT)
+def _metadata(asset: Asset) -> bytes:
+    """The bytes, if they are the right ones: what is kept outlives a repair of the disk. Raises BytesMissing."""
+    with closing(Window(delivery.opened(asset), 0, asset.size)) as window:
+        data = window.read()
+    if sha256(data).hexdigest() != asset.sha256:
+        raise BytesMissing("These are other bytes.")
+    return data
+
+
+def _body(asset: Asset, decision: Decision, environ: Environ) -> Iterable[bytes] | None:
+    window = _window(asset)
+    if window is not None and decision.counts_bytes:
+        window.when_closed = partial(leases.give_back_unsent, decision, asset.size)
+    return None if window is None else file_body(environ, window, BLOCK_BYTES)
 
 
 def _window(asset: Asset) -> Window | None:

@@ -67,7 +67,7 @@ class Front:
 
     def _configuration(self, folder: Path, secure: str) -> str:
         text = _replaced(SHIPPED.read_text(encoding="utf-8"), {
-            "server 127.0.0.1:8000;": f"server {self.socket};",
+            "server unix:/run/pkgindex/web.sock;": f"server {self.socket};",
             "listen 8080;": f"listen {self.listen}{secure or ';'}",
             "alias /srv/pkgindex/blobs/;": f'alias "{self.directory}/blobs/";',
         })  # fmt: skip

@@ -209,6 +209,23 @@ def test_file_that_is_not_there_is_charged_nothing(django, file, limit, gate):
     assert left_after(django, dict(environ), "day") == before - 1
 
 
+def test_metadata_is_kept_only_if_its_bytes_are_right(django, public, gate):
+    """It is read from the disk once; damaged bytes are read each time, so that a repair is seen at once."""
+    file = add_wheel(public, extra=os.urandom(200), version=f"9.{os.getpid()}")
+    environ = environ_of(path_of(file, ".metadata"))
+    ask(django, dict(environ))
+    path = Path(store.local_path(file.metadata_blob_id))
+    right = path.read_bytes()
+    wrong = bytes(reversed(right))
+
+    seen = []
+    for now in (wrong, right, wrong):
+        path.write_bytes(now)
+        seen.append(ask(gate(nobody), dict(environ))[2])
+
+    assert seen == [wrong, right, right]
+
+
 def test_what_was_not_sent_is_given_back(django, file, limit, gate):
     """A client that goes away is charged the bytes that it got."""
     limit("bytes", "1GB/day fixed")

@@ -22,7 +22,7 @@ class Nginx(Proxy):
             pytest.skip("nginx is not installed")
         folder.mkdir(parents=True, exist_ok=True)
         changes = {
-            "server 127.0.0.1:8000": f"server 127.0.0.1:{live.port}",
+            "server unix:/run/pkgindex/web.sock": f"server 127.0.0.1:{live.port}",
             "listen 8080": "listen 127.0.0.1:{port}",
             "alias /srv/pkgindex/blobs/": f"alias {live.directory}/blobs/",
         }

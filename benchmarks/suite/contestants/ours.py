@@ -51,9 +51,15 @@ class Ours(Contestant):
         if self.full:
             self._fill(world)
         command = [sys.executable, "-m", "gunicorn", "-c", "python:pkgindex.gunicorn_conf"]
-        command += ["--bind", f"127.0.0.1:{self.port}", "pkgindex.wsgi"]
+        for place in (f"127.0.0.1:{self.port}", *self.sockets(world.home)):
+            command += ["--bind", place]
+        command.append("pkgindex.wsgi")
         self.servers.append(Server(command, self.port, world.home / "log", self.environment))
         self.servers[0].wait("/livez")
+
+    def sockets(self, home: Path) -> list[str]:  # noqa: ARG002 - others have some
+        """Where it listens beside its port."""
+        return []
 
     def variables(self, data: Path) -> dict[str, str]:
         """The environment of the product."""
@@ -108,6 +114,9 @@ class OursAccel(Ours):
         super().__init__()
         self.behind = 0
 
+    def sockets(self, home: Path) -> list[str]:
+        return [f"unix:{home}/web.sock"]
+
     def variables(self, data: Path) -> dict[str, str]:
         return super().variables(data) | {"TRUSTED_PROXIES": "127.0.0.1", "ACCEL_REDIRECT_PREFIX": "/blobs/"}
 
@@ -120,7 +129,7 @@ class OursAccel(Ours):
         folder = world.home / "nginx"
         folder.mkdir()
         changes = {
-            "server 127.0.0.1:8000": f"server 127.0.0.1:{self.port}",
+            "server unix:/run/pkgindex/web.sock": f"server unix:{world.home}/web.sock",
             "listen 8080": "listen 127.0.0.1:{port}",
             "alias /srv/pkgindex/blobs/": f"alias {world.home}/data/blobs/",
         }
