@@ -5,6 +5,7 @@ memory. A request costs two or three additions and nothing of Redis or SQL.
 """
 
 from collections.abc import Callable
+from functools import cache
 from ipaddress import ip_address
 from time import perf_counter
 from typing import Any
@@ -63,7 +64,6 @@ upload_bytes = Counter("pkgindex_upload_bytes", "Bytes of their bodies.", regist
 download_bytes = Counter("pkgindex_download_bytes", "Bytes of files that downloads were charged.", registry=here)
 
 _timers: dict[tuple[str, int], Any] = {}
-_allowed: dict[str, Any] = {}
 
 
 class StoreState:
@@ -118,13 +118,15 @@ def _note_decisions(held: list[Decision], scope: str, status: int) -> None:
     """Those that went through at once; signals tell of the others."""
     for decision in held:
         if decision.allowed and not decision.delay_us:
-            counter = _allowed.get(decision.scope)
-            if counter is None:
-                counter = _allowed[decision.scope] = decisions.labels(decision.scope, "allowed")
-            counter.inc()
+            _decided(decision.scope, "allowed").inc()
             _note_degraded(decision)
     if not held and status in RETURNED:
-        decisions.labels(scope, "returned").inc()
+        _decided(scope, "returned").inc()
+
+
+@cache
+def _decided(scope: str, outcome: str) -> Any:
+    return decisions.labels(scope, outcome)
 
 
 def _note_bytes(request: HttpRequest, scope: str, status: int) -> None:

@@ -11,7 +11,6 @@ from django.utils.http import parse_etags
 from pkgindex.accounts.identity import sender_at_hand
 from pkgindex.accounts.roles import Action, Verdict, Visibility, decide
 from pkgindex.catalog.indexes import DEFAULT, index_at_hand
-from pkgindex.catalog.names import is_normalized
 from pkgindex.errors import ServiceError
 from pkgindex.nearcache import Missing
 from pkgindex.reading import page_fields
@@ -75,14 +74,14 @@ def asked(environ: Environ, missing: Missing) -> Page | None:
     index = index_at_hand(place["slug"] or DEFAULT, missing)
     who = sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing)
     wanted = of_fields(environ, _wanted)
-    if index is None or who is None or wanted is None or not is_normalized(name):
+    if index is None or who is None or wanted is None:
         return None
     where = index.project_place(name) if name else index.place
     if decide(who, Action.READ, where) is not Verdict.ALLOW:
         return None
     page = PageKey(index.id, name, OFFERS[wanted[0]])
     ready = pagecache.at_hand(page, wanted[1])
-    if ready is None:
+    if ready is None:  # nor is anything ready under a name that is not normalised
         return None
     known = _names(environ.get(TAGS, ""), ready.etag)
     fixed = _fixed(index.visibility, environ["wsgi.url_scheme"], None if known else wanted)

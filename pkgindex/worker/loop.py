@@ -195,15 +195,16 @@ class Worker(ThreadWorker):
             conn.fresh = False
             self._sending.add(conn)
             self.poller.modify(conn.sock, selectors.EVENT_WRITE, partial(self._on_writable, conn))
-        elif conn.fresh:
+        elif conn.fresh:  # the poller watches it as it should: both callbacks read
             self._leave_queues(conn)
-            self._keep(conn)
+            self._await_next(conn)
 
     def _on_writable(self, conn: Connection, _client: Any) -> None:
         conn.active = time.monotonic()
         if self._push(conn) and conn.out is None:
             self._sending.discard(conn)
-            self._keep(conn)
+            self._await_next(conn)
+            self.poller.modify(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
 
     def _push(self, conn: Connection) -> bool:
         """Send what the socket takes; False where the connection is gone. When all is out, `conn.out` is None."""
@@ -219,14 +220,13 @@ class Worker(ThreadWorker):
             return False
         return True
 
-    def _keep(self, conn: Connection) -> None:
-        """Wait for its next request."""
+    def _await_next(self, conn: Connection) -> None:
+        """Count it as one that waits for its next request."""
         conn.fresh = False
         conn.set_timeout()
         if not self.alive:
             conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
         self.keepalived_conns.append(conn)
-        self.poller.modify(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
 
     def _give_to_thread(self, conn: Connection, data: bytes) -> None:
         self.poller.unregister(conn.sock)
