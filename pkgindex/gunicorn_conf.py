@@ -53,7 +53,7 @@ def on_starting(_server: Any) -> None:
 
 
 def post_worker_init(_worker: Any) -> None:
-    """Keep what is loaded from being looked through for garbage again and again: a fifth of the time of answers."""
+    """Keep what is loaded from being looked through for garbage again and again: a sixth of the time of answers."""
     gc.collect()
     gc.freeze()
 

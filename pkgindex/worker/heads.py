@@ -20,8 +20,8 @@ from pkgindex.worker import DECIDED, FIELDS, LINES, TAGS
 
 # What needs no decoding and no query; `//` is left to gunicorn, which has its own mind about it.
 LINE = re.compile(rb"\A(GET|HEAD) (/(?!/)[A-Za-z0-9._~/+-]*) HTTP/1\.1\r\n")
-# Between the lines before and after it; a line that goes on in the next one is gunicorn's.
-KNOWN = re.compile(rb"\r\n[Ii]f-[Nn]one-[Mm]atch: ([!-~]+(?: [!-~]+)*)(?=\r\n[^ \t])")
+# Between the lines before and after it; one that is long, or goes on in the next line, is gunicorn's.
+KNOWN = re.compile(rb"\r\n[Ii]f-[Nn]one-[Mm]atch: ([!-~](?:[ -~]{0,998}[!-~])?)(?=\r\n[^ \t])")
 BEGINNING = re.compile(rb"[A-Z]{1,10}(?:\Z| )")
 END = b"\r\n\r\n"
 MOST_BLOCKS = 512  # a block and its environment take about 3 KB

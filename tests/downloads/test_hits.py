@@ -226,6 +226,19 @@ def test_metadata_is_kept_only_if_its_bytes_are_right(django, public, gate):
     assert seen == [wrong, right, right]
 
 
+@pytest.mark.parametrize("end", ["", ".metadata"])
+def test_bytes_kept_elsewhere_are_djangos(django, public, monkeypatch, gate, end):
+    """A bucket may let wait, which the loop of a worker must not."""
+    file = add_wheel(public, extra=os.urandom(300), version="8.0")
+    environ = environ_of(path_of(file, end))
+    answer = ask(django, dict(environ))
+    monkeypatch.setattr(store, "local_path", lambda _: None)
+
+    assert ask(gate(django), dict(environ))[2] == answer[2]
+    with pytest.raises(AssertionError):
+        ask(gate(nobody), dict(environ))
+
+
 def test_what_was_not_sent_is_given_back(django, file, limit, gate):
     """A client that goes away is charged the bytes that it got."""
     limit("bytes", "1GB/day fixed")

@@ -30,6 +30,8 @@ PLAIN = {
     "a tag with spaces around": request("/at-once", 'If-None-Match:   "abc"  '),
     "a tag beyond ASCII": request("/at-once", 'If-None-Match: "caf\u00e9"'),
     "an empty tag": request("/at-once", "If-None-Match: "),
+    "as many tags as are cut out": request("/at-once", f"If-None-Match: {'x' * 1_000}"),
+    "more tags than that": request("/at-once", f"If-None-Match: {'x' * 1_001}"),
     "nearly a tag": request("/at-once", 'X-If-None-Match: "abc"', 'If_None_Match: "abc"'),
 }
 UNUSUAL = {
@@ -51,6 +53,7 @@ WRONG = {
     "no host twice": request("/at-once", "Host: other"),
     "a broken field": request("/at-once", "no colon"),
     "a field folded": request("/at-once", "X-A: b\r\n c"),
+    "too many tags": request("/at-once", f"If-None-Match: {'x' * 9_000}"),
     "tags folded": request("/at-once", 'If-None-Match: "a",\r\n "b"'),
     "too many fields": request("/at-once", *[f"X-{number}: x" for number in range(200)]),
     "a length that is none": request("/at-once", "Content-Length: x"),
