@@ -63,8 +63,6 @@ uploads = Counter("pkgindex_uploads", "Uploads that were taken.", registry=here)
 upload_bytes = Counter("pkgindex_upload_bytes", "Bytes of their bodies.", registry=here)
 download_bytes = Counter("pkgindex_download_bytes", "Bytes of files that downloads were charged.", registry=here)
 
-_timers: dict[tuple[str, int], Any] = {}
-
 
 class StoreState:
     """Whether the limiter's store answers, asked when somebody looks."""
@@ -105,11 +103,7 @@ class Measured:
 
 def note(scope: str, status: int, seconds: float, held: list[Decision] | None) -> None:
     """Count an answer and how long it took until it began; `held` is what limits decided, None where they were free."""
-    place = scope, status // 100
-    timer = _timers.get(place)
-    if timer is None:
-        timer = _timers[place] = requests.labels(scope, f"{status // 100}xx")
-    timer.observe(seconds)
+    _timer(scope, status // 100).observe(seconds)
     if held is not None:
         _note_decisions(held, scope, status)
 
@@ -122,6 +116,11 @@ def _note_decisions(held: list[Decision], scope: str, status: int) -> None:
             _note_degraded(decision)
     if not held and status in RETURNED:
         _decided(scope, "returned").inc()
+
+
+@cache
+def _timer(scope: str, hundreds: int) -> Any:
+    return requests.labels(scope, f"{hundreds}xx")
 
 
 @cache
@@ -144,16 +143,16 @@ def _note_degraded(decision: Decision) -> None:
 
 
 def _refused(*, decision: Decision, **_: Any) -> None:
-    decisions.labels(decision.scope, "banned" if decision.banned_for else "refused").inc()
+    _decided(decision.scope, "banned" if decision.banned_for else "refused").inc()
     _note_degraded(decision)
 
 
 def _would_refuse(*, decision: Decision, **_: Any) -> None:
-    decisions.labels(decision.scope, "shadow_refused").inc()
+    _decided(decision.scope, "shadow_refused").inc()
 
 
 def _delayed(*, decision: Decision, **_: Any) -> None:
-    decisions.labels(decision.scope, "delayed").inc()
+    _decided(decision.scope, "delayed").inc()
     delays.labels(decision.scope).observe(decision.delay_us / 1_000_000)
     _note_degraded(decision)
 

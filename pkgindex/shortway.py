@@ -7,6 +7,7 @@ made, if there is one (`pkgindex.throttles.HELD`), so that one request is charge
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from django.conf import settings
@@ -115,7 +116,14 @@ def file_body(environ: Environ, window: Any, block_bytes: int) -> Iterable[bytes
 
 
 def _is_usual(environ: Environ) -> bool:
-    if settings.FORCE_SCRIPT_NAME or environ.get("SCRIPT_NAME") or any(environ.get(name) for name in UNUSUAL):
+    if settings.FORCE_SCRIPT_NAME or environ.get("SCRIPT_NAME"):
         return False
-    domain, _ = split_domain_port(environ.get("HTTP_HOST", ""))
-    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
+    if not UNUSUAL.isdisjoint(environ) and any(environ.get(name) for name in UNUSUAL):
+        return False
+    return _is_host(environ.get("HTTP_HOST", ""), tuple(settings.ALLOWED_HOSTS))
+
+
+@lru_cache(maxsize=256)  # for servers that share no fields between requests
+def _is_host(host: str, allowed: tuple[str, ...]) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)

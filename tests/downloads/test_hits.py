@@ -1,6 +1,7 @@
 """The short way of a file: the same answer as Django, one round trip, no SQL; what is unusual stays with Django."""
 
 import os
+import secrets
 from pathlib import Path
 from wsgiref.util import FileWrapper
 
@@ -211,7 +212,7 @@ def test_file_that_is_not_there_is_charged_nothing(django, file, limit, gate):
 
 def test_metadata_is_kept_only_if_its_bytes_are_right(django, public, gate):
     """It is read from the disk once; damaged bytes are read each time, so that a repair is seen at once."""
-    file = add_wheel(public, extra=os.urandom(200), version=f"9.{os.getpid()}")
+    file = add_wheel(public, extra=os.urandom(200), version=f"9.{secrets.randbits(32)}")
     environ = environ_of(path_of(file, ".metadata"))
     ask(django, dict(environ))
     path = Path(store.local_path(file.metadata_blob_id))
@@ -227,12 +228,13 @@ def test_metadata_is_kept_only_if_its_bytes_are_right(django, public, gate):
 
 
 @pytest.mark.parametrize("end", ["", ".metadata"])
-def test_bytes_kept_elsewhere_are_djangos(django, public, monkeypatch, gate, end):
-    """A bucket may let wait, which the loop of a worker must not."""
+def test_bytes_kept_elsewhere_are_djangos(django, public, settings, gate, end):
+    """A bucket may let wait, which the loop of a worker must not: here a storage without paths."""
     file = add_wheel(public, extra=os.urandom(300), version="8.0")
     environ = environ_of(path_of(file, end))
     answer = ask(django, dict(environ))
-    monkeypatch.setattr(store, "local_path", lambda _: None)
+    blobs = settings.STORAGES["blobs"] | {"BACKEND": "tests.support.elsewhere.Elsewhere"}
+    settings.STORAGES = {**settings.STORAGES, "blobs": blobs}
 
     assert ask(gate(django), dict(environ))[2] == answer[2]
     with pytest.raises(AssertionError):
