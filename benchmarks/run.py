@@ -129,8 +129,9 @@ def measure_all(rows: list[Measurement], started: dict[str, Contestant], results
                         if turn == 0 or name in row.often:
                             step(row, started[name], number, kept.cells.setdefault(name, Cell()))
                         bar.update(turn == 0)
-            for row in rows:
-                row.clear()
+            if number:  # what making ready left stays for a round: whatever comes after a removal has it worse
+                for row in rows:
+                    row.clear()
 
 
 def in_turn(names: list[str], number: int) -> list[str]:

@@ -23,6 +23,7 @@ from pkgindex.worker.heads import Heads, head, is_begun, log_record
 from pkgindex.worker.outgoing import Outgoing
 
 RECEIVED = 16_384  # bytes read at once; a longer request is not for the loop
+TAKEN = 16  # connections in one turn
 TOGETHER = 64  # requests that share a round trip
 BEAT = 1.0  # seconds between signs of life for the arbiter, which waits `timeout` for one
 HOOKS = ("pre_request", "post_request")
@@ -88,33 +89,43 @@ class Worker(ThreadWorker):
             self._fellows.leave()
 
     def accept(self, listener: Any) -> None:
-        """Take a connection into the poller, unless another worker has fewer and has not been given its chance yet."""
-        now = time.monotonic()
-        left_it = now < self._accept_from + CHANCE_SECONDS
-        # With `reuse_port` each worker has a socket of its own, and nobody else would take it.
-        if not left_it and not self.cfg.reuse_port and self._fellows.any_has_fewer_than(self.nr_conns):
-            self._accept_from = now + PAUSE_SECONDS
+        """Take what waits there into the poller, unless that is left to another worker."""
+        if self._leaves_it():
+            self._accept_from = time.monotonic() + PAUSE_SECONDS
             self.set_accept_enabled(enabled=False)
-            return
-        self._accept_from = 0.0
-        self._accept(listener)
+        else:
+            self._accept_from = 0.0
+            for _ in range(TAKEN):
+                if not self._accept(listener) or self.nr_conns >= self.worker_connections or self._leaves_it():
+                    break
         self._fellows.tell(self.nr_conns)
 
-    def _accept(self, listener: Any) -> None:
+    def _leaves_it(self) -> bool:
+        """Whether another worker should have the next connection, and has not been given its chance yet."""
+        # With `reuse_port` each worker has a socket of its own, and nobody else would take it.
+        if self.cfg.reuse_port or time.monotonic() < self._accept_from + CHANCE_SECONDS:
+            return False
+        # Small differences are not worth a pause: what a client asks over many at once had better be answered together.
+        return self._fellows.any_has_fewer_than(self.nr_conns - self.nr_conns // 4)
+
+    def _accept(self, listener: Any) -> bool:
+        """Take one connection, and read what came with it; False where there is none, or none to be had now."""
         if self._at_once is None:
             super().accept(listener)
-            return
+            return False
         try:
             sock, address = listener.accept()
         except OSError as error:
             if error.errno not in PASSING:
                 raise
-            return
+            return False
         self.nr_conns += 1
         conn = Connection(self.cfg, sock, address, listener.getsockname())
         conn.set_timeout()
         self.pending_conns.append(conn)
         self.poller.register(sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+        self._read(conn)
+        return True
 
     def on_pending_socket_readable(self, conn: Any, client: Any) -> None:
         """The first bytes of a new connection."""

@@ -64,8 +64,12 @@ class Application:
     """As `pkgindex.hits.Hits` shows itself to the worker."""
 
     def at_once(self, environs):
-        """The answers."""
-        return [answered(environ) for environ in environs]
+        """The answers, which say for how many requests there was one call."""
+        replies = [answered(environ) for environ in environs]
+        for one in replies:
+            if one is not None:
+                one.fields.append(("X-Together", str(len(environs))))
+        return replies
 
     def __call__(self, environ, start_response):
         """In a thread."""

@@ -3,7 +3,7 @@
 import json
 import signal
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import psutil
 import pytest
@@ -25,6 +25,18 @@ def who(talk, path="/at-once"):
     return json.loads(talk.ask(request(path)).body)["PROCESS"]
 
 
+@contextmanager
+def stopped(workers):
+    """They stand still until they are told to go on, or the end."""
+    for one in workers:
+        one.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for one in workers:
+            one.send_signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize("path", ["/at-once", "/nothing"])
 def test_lasting_connections_are_spread(own, path):
     """Whoever wakes up first, each worker has about half of them: one that was slow to wake up gets the next ones."""
@@ -37,16 +49,35 @@ def test_lasting_connections_are_spread(own, path):
         assert max(answered.values()) - min(answered.values()) <= 2
 
 
+def test_a_burst_is_spread_too(own):
+    """Connections that are there all at once: each worker takes several in a turn, and none takes nearly all."""
+    with stopped(own.workers()), ExitStack() as stack:
+        talks = [stack.enter_context(own.connect()) for _ in range(32)]
+        for talk in talks:
+            talk.send(request("/at-once"))
+        for one in own.workers():
+            one.send_signal(signal.SIGCONT)
+        answered = Counter(json.loads(talk.read().body)["PROCESS"] for talk in talks)
+    assert len(answered) == 2
+    assert min(answered.values()) >= 8
+
+
+def test_what_comes_together_is_answered_together(tmp_path):
+    """New connections with their first requests cost one turn of the loop, not one or two each."""
+    with Served(tmp_path) as served, stopped(served.workers()), ExitStack() as stack:
+        talks = [stack.enter_context(served.connect()) for _ in range(10)]
+        for talk in talks:
+            talk.send(request("/at-once"))
+        served.worker_process().send_signal(signal.SIGCONT)
+        assert {talk.read().fields["x-together"] for talk in talks} == {"10"}
+
+
 def test_a_worker_that_hangs_costs_little(own):
     """It has fewer connections and takes none: the other one does, after a moment."""
     first, second = own.workers()
-    first.send_signal(signal.SIGSTOP)
-    try:
-        with ExitStack() as stack:
-            for _ in range(10):
-                assert who(stack.enter_context(own.connect())) == str(second.pid)
-    finally:
-        first.send_signal(signal.SIGCONT)
+    with stopped([first]), ExitStack() as stack:
+        for _ in range(10):
+            assert who(stack.enter_context(own.connect())) == str(second.pid)
 
 
 def test_with_sockets_of_their_own_the_kernel_spreads(tmp_path):

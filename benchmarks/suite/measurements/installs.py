@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -27,14 +28,14 @@ class InstallRow(Measurement):
 
     Nobody is asked for the first time: each server has been installed from before. Each installation has folders of
     its own, which are removed after the round: ext4 passes over places of files that were deleted within a minute or
-    five, one by one, and an installation right after such a removal took seven times as long.
+    five, one by one, and an installation right after such a removal took seven times as long. Where a cache lies makes
+    a difference too, of a tenth and more, so each installation with a warm cache has another one's.
     """
 
     installer: str
     warm: bool
-    caches: dict[str, Path] = field(
-        default_factory=dict
-    )  # the newest, by contestant; both rows of an installer have it
+    # By contestant, the one to be used last; both rows of an installer have them.
+    caches: dict[str, deque[Path]] = field(default_factory=dict)
 
     part = "install"
     unit = "s"
@@ -58,10 +59,13 @@ class InstallRow(Measurement):
         # Beside each other: where on a disk a folder lies makes a difference.
         home = Path(tempfile.mkdtemp(prefix="install-", dir=one.home.parent))
         self._used.append(home)
-        if not self.warm or one.name not in self.caches:
-            self.caches[one.name] = home / "cache"
+        caches = self.caches.setdefault(one.name, deque(maxlen=TURNS))
+        if self.warm and caches:
+            caches.rotate(1)
+        else:
+            caches.append(home / "cache")
         run([uv(), "venv", "--quiet", "--seed", "--python", sys.executable, home / "env"], seconds=60)
-        command = self._command(home / "env", self.caches[one.name], one)
+        command = self._command(home / "env", caches[-1], one)
         os.sync()  # else the files of the contestant before are written while this one installs
         begun = time.monotonic()
         run(command, seconds=SECONDS, env=clean_environment())
@@ -93,5 +97,5 @@ def index_url(one: Contestant) -> str:
 
 def rows() -> list[InstallRow]:
     """Both installers, cold and warm."""
-    shared: dict[str, dict[str, Path]] = {"uv pip": {}, "pip": {}}
+    shared: dict[str, dict[str, deque[Path]]] = {"uv pip": {}, "pip": {}}
     return [InstallRow(installer, warm, caches) for installer, caches in shared.items() for warm in (False, True)]
