@@ -66,9 +66,10 @@ class Front:
         return words
 
     def _configuration(self, folder: Path, secure: str) -> str:
+        # Not `reuseport`: another nginx on this port must be an error.
         text = _replaced(SHIPPED.read_text(encoding="utf-8"), {
             "server unix:/run/pkgindex/web.sock;": f"server {self.socket};",
-            "listen 8080;": f"listen {self.listen}{secure or ';'}",
+            "listen 8080 reuseport;": f"listen {self.listen}{secure or ';'}",
             "alias /srv/pkgindex/blobs/;": f'alias "{self.directory}/blobs/";',
         })  # fmt: skip
         user = f"user {pwd.getpwuid(os.getuid()).pw_name};\n" if os.getuid() == 0 else ""
