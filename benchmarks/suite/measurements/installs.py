@@ -18,7 +18,7 @@ from benchmarks.suite.servers import clean_environment, run
 
 SECONDS = 300
 OFTEN = ("ours", "ours+nginx", "nginx")  # these are compared with each other
-TURNS = 16  # of uv, whose installations take a moment
+TURNS = 24  # of uv, whose installations take a moment
 BEFORE = 3  # installations before the first round by those, so that both workers of a server have seen everything
 
 
@@ -29,13 +29,17 @@ class InstallRow(Measurement):
     Nobody is asked for the first time: each server has been installed from before. Each installation has folders of
     its own, which are removed after the round: ext4 passes over places of files that were deleted within a minute or
     five, one by one, and an installation right after such a removal took seven times as long. Where a cache lies makes
-    a difference too, of a tenth and more, so each installation with a warm cache has another one's.
+    a difference too, so each installation with a warm cache has another one's.
+
+    uv takes the packages in the order of a hash of where they come from. With one URL the largest is the last to be
+    linked, while all other threads are idle, and everything takes a tenth longer than with another, whichever server
+    is behind it. So each of many installations writes the same credentials in another way.
     """
 
     installer: str
     warm: bool
-    # By contestant, the one to be used last; both rows of an installer have them.
-    caches: dict[str, deque[Path]] = field(default_factory=dict)
+    # Caches with the URLs they know, by contestant, the one to be used last; both rows of an installer have them.
+    known: dict[str, deque[tuple[Path, str]]] = field(default_factory=dict)
 
     part = "install"
     unit = "s"
@@ -59,13 +63,13 @@ class InstallRow(Measurement):
         # Beside each other: where on a disk a folder lies makes a difference.
         home = Path(tempfile.mkdtemp(prefix="install-", dir=one.home.parent))
         self._used.append(home)
-        caches = self.caches.setdefault(one.name, deque(maxlen=TURNS))
-        if self.warm and caches:
-            caches.rotate(1)
+        known = self.known.setdefault(one.name, deque(maxlen=TURNS))
+        if self.warm and known:
+            known.rotate(1)
         else:
-            caches.append(home / "cache")
+            known.append((home / "cache", index_url(one, len(self._used) if one.name in self.often else 0)))
         run([uv(), "venv", "--quiet", "--seed", "--python", sys.executable, home / "env"], seconds=60)
-        command = self._command(home / "env", caches[-1], one)
+        command = self._command(home / "env", *known[-1])
         os.sync()  # else the files of the contestant before are written while this one installs
         begun = time.monotonic()
         run(command, seconds=SECONDS, env=clean_environment())
@@ -75,27 +79,37 @@ class InstallRow(Measurement):
         for folder in self._used:
             shutil.rmtree(folder, ignore_errors=True)
         self._used.clear()
-        self.caches.clear()
+        self.known.clear()
 
-    def _command(self, home: Path, cache: Path, one: Contestant) -> list[str | Path]:
+    def _command(self, home: Path, cache: Path, url: str) -> list[str | Path]:
         python = home / "bin" / "python"
-        more: list[str | Path] = ["--only-binary", ":all:", "--index-url", index_url(one), "--cache-dir", cache]
+        more: list[str | Path] = ["--only-binary", ":all:", "--index-url", url, "--cache-dir", cache]
         if self.installer == "pip":
             return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *more, APPLICATION]
         return [uv(), "pip", "install", "--quiet", "--python", python, *more, APPLICATION]
 
 
-def index_url(one: Contestant) -> str:
-    """The index with the credentials in it."""
+def index_url(one: Contestant, way: int = 0) -> str:
+    """The index with the credentials in it; each `way` spells the same ones differently, nobody's where none are asked.
+
+    Raises NotOffered where there is no index.
+    """
     where = urlsplit(one.page_url(""))
     if one.page_url("") == "":
         raise NotOffered("not run")
+    user, secret = one.auth or ("", "")
+    if way:
+        user, secret = user or "anyone", secret or "x" * 64
     # devpi's logins have brackets and quotation marks in them.
-    secret = ":".join(quote(word, safe="") for word in one.auth) + "@" if one.auth else ""
-    return f"{where.scheme}://{secret}{where.netloc}{where.path}"
+    words = [quote(user, safe=""), quote(secret, safe="")]
+    if way:
+        place = way % len(secret)
+        words[1] = quote(secret[:place], safe="") + f"%{ord(secret[place]):02X}" + quote(secret[place + 1 :], safe="")
+    login = ":".join(words) + "@" if user else ""
+    return f"{where.scheme}://{login}{where.netloc}{where.path}"
 
 
 def rows() -> list[InstallRow]:
     """Both installers, cold and warm."""
-    shared: dict[str, dict[str, deque[Path]]] = {"uv pip": {}, "pip": {}}
-    return [InstallRow(installer, warm, caches) for installer, caches in shared.items() for warm in (False, True)]
+    shared: dict[str, dict[str, deque[tuple[Path, str]]]] = {"uv pip": {}, "pip": {}}
+    return [InstallRow(installer, warm, known) for installer, known in shared.items() for warm in (False, True)]
