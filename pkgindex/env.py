@@ -91,7 +91,7 @@ def load() -> Env:
     reader = Reader(eager=False)
     if read_file(home / ENV_FILE):
         reader.read_env(str(home / ENV_FILE), recurse=False)
-    redis_url = reader.str("REDIS_URL", DEFAULT_REDIS).rstrip("/")
+    cache_url, broker_url = env_urls.cache_and_broker(reader.str("REDIS_URL", DEFAULT_REDIS).rstrip("/"))
     secret = reader.str("SECRET_KEY", "")
     faults: list[str] = []
     values: dict[str, Any] = {
@@ -102,8 +102,8 @@ def load() -> Env:
         "allowed_hosts": reader.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"]),
         "public_url": reader.str("PUBLIC_URL", "").rstrip("/"),
         "https_only": reader.bool("HTTPS_ONLY", False),
-        "cache_url": reader.str("CACHE_URL", f"{redis_url}/1"),
-        "broker_url": reader.str("CELERY_BROKER_URL", f"{redis_url}/0"),
+        "cache_url": reader.str("CACHE_URL", cache_url),
+        "broker_url": reader.str("CELERY_BROKER_URL", broker_url),
         "max_upload_bytes": reader.int("MAX_UPLOAD_BYTES", 4 << 30, validate=validate.Range(min=1)),
         "web_processes": reader.int("WEB_PROCESSES", 2, validate=validate.Range(min=1)),
         "web_threads": reader.int("WEB_THREADS", 32, validate=validate.Range(min=2)),

@@ -30,6 +30,14 @@ def mail(text: str, faults: list[str]) -> dict[str, Any]:
     return {"BACKEND": SMTP, "OPTIONS": options}
 
 
+def cache_and_broker(server: str) -> tuple[str, str]:
+    """The URLs of database 1 for the cache and of database 0 for Celery on one Redis, which may listen on a socket."""
+    scheme, _, rest = server.partition("://")
+    if scheme == "unix":  # what follows is a path, and Celery has a name of its own for it
+        return f"{server}?db=1", f"redis+socket://{rest}"
+    return f"{server}/1", f"{server}/0"
+
+
 def redis(name: str, text: str, faults: list[str]) -> str:
     """The URL of a Redis, as it is; empty for none."""
     if text:

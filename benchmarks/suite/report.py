@@ -24,7 +24,7 @@ Made by
 on {date}, with medians over rounds: {rounds}. Each round goes through the rows, and in each row through the contestants
 one after the other, another one first each time, so that a noisy moment troubles all alike; a page or a download is
 asked for a second before, unmeasured, since each server has waited for the others. What uv installs is installed from
-each before the first round, and 24 times a round from ours and from nginx; small wheels are uploaded to ours three
+each before the first round, and sixteen times a round from ours and from nginx; small wheels are uploaded to ours three
 times a round, and files downloaded from ours and from nginx five times. Where a file lies, in memory or on the disk,
 makes a difference that lasts: ours and nginx send the same files, linked, not copied; each installation with a warm
 cache has another one's cache; and none follows the removal of others, after which ext4 finds places for new files
