@@ -1,7 +1,5 @@
 """The reader of the environment: what it takes, and that it names every mistake."""
 
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -10,8 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import Connection
 
 from pkgindex import env
-from pkgindex.quickstart.redisserver import find_server, write_configuration
-from tests.support.servers import free_port
+from tests.support.servers import PASSWORD, RedisServer
 
 NAMES = (
     "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "PUBLIC_URL", "HTTPS_ONLY", "DATABASE_URL", "REDIS_URL", "CACHE_URL",
@@ -46,24 +43,19 @@ def test_nothing_set_is_one_machine(home):
 def test_one_redis_on_a_socket_is_cache_and_broker(home, monkeypatch, tmp_path):
     """REDIS_URL may name a socket: both are reached there, each in its database, with the password."""
     place = tmp_path / "socket"
-    conf = write_configuration(tmp_path / "redis", free_port(), "p")
-    conf.write_text(f"{conf.read_text()}unixsocket {place}\n")
-    monkeypatch.setenv("REDIS_URL", f"unix://:p@{place}")
+    monkeypatch.setenv("REDIS_URL", f"unix://:{PASSWORD}@{place}")
     found = env.load()
-    with subprocess.Popen([find_server(), str(conf)], stdout=subprocess.DEVNULL) as server:
-        try:
-            end = time.monotonic() + 10
-            while not place.exists() and time.monotonic() < end:
-                time.sleep(0.02)
-            with redis.Redis.from_url(found.cache_url) as cache, Connection(found.broker_url) as broker:
-                assert cache.ping()
-                assert cache.connection_pool.connection_kwargs["db"] == 1
-                broker.ensure_connection(max_retries=1, timeout=5)
-                with broker.SimpleQueue("tasks") as queue:
-                    queue.put("one")
-                assert cache.dbsize() == 0
-        finally:
-            server.terminate()
+    server = RedisServer(tmp_path / "redis", more=f"unixsocket {place}\n").start()
+    try:
+        with redis.Redis.from_url(found.cache_url) as cache, Connection(found.broker_url) as broker:
+            assert cache.ping()
+            assert cache.connection_pool.connection_kwargs["db"] == 1
+            broker.ensure_connection(max_retries=1, timeout=5)
+            with broker.SimpleQueue("tasks") as queue:
+                queue.put("one")
+            assert cache.dbsize() == 0
+    finally:
+        server.stop()
 
 
 def test_file_supplies_what_the_environment_does_not(home, monkeypatch):

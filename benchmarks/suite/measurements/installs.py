@@ -97,15 +97,11 @@ def index_url(one: Contestant, way: int = 0) -> str:
     where = urlsplit(one.page_url(""))
     if one.page_url("") == "":
         raise NotOffered("not run")
-    user, secret = one.auth or ("", "")
-    if way:
-        user, secret = user or "anyone", secret or "x" * 64
+    user, secret = one.auth or (("anyone", "x" * 64) if way else ("", ""))
+    place = way % len(secret) if way else None
     # devpi's logins have brackets and quotation marks in them.
-    words = [quote(user, safe=""), quote(secret, safe="")]
-    if way:
-        place = way % len(secret)
-        words[1] = quote(secret[:place], safe="") + f"%{ord(secret[place]):02X}" + quote(secret[place + 1 :], safe="")
-    login = ":".join(words) + "@" if user else ""
+    spelt = "".join(f"%{ord(c):02X}" if at == place else quote(c, safe="") for at, c in enumerate(secret))
+    login = f"{quote(user, safe='')}:{spelt}@" if user else ""
     return f"{where.scheme}://{login}{where.netloc}{where.path}"
 
 
