@@ -4,6 +4,8 @@ import platform
 from pathlib import Path
 
 from benchmarks.suite.environments import version
+from benchmarks.suite.measurements import installs, uploads
+from benchmarks.suite.measurements.downloads import DownloadRow
 from benchmarks.suite.results import TARGETS, Cell, Results, Row
 
 PARTS = {
@@ -24,9 +26,9 @@ Made by
 on {date}, with medians over rounds: {rounds}. Each round goes through the rows, and in each row through the contestants
 one after the other, another one first each time, so that a noisy moment troubles all alike; a page or a download is
 asked for a second before, unmeasured, since each server has waited for the others. What uv installs is installed from
-each before the first round, and sixteen times a round from ours and from nginx; small wheels are uploaded to ours three
-times a round, and files downloaded from ours and from nginx five times. Where a file lies, in memory or on the disk,
-makes a difference that lasts: ours and nginx send the same files, linked, not copied; each installation with a warm
+each before the first round, and {installs} times a round from ours and from nginx; small wheels are uploaded to ours
+{uploads} times a round, and files downloaded from ours and from nginx {downloads} times. Where a file lies, in memory
+or on the disk, makes a difference that lasts: ours and nginx send the same files, linked, not copied; each installation with a warm
 cache has another one's cache; and none follows the removal of others, after which ext4 finds places for new files
 slowly. uv takes packages in the order of a hash of the index's URL, some of which make it a tenth slower: each of its
 installations spells the URL in another way. Everything in Python runs on CPython {python}. The machine has
@@ -55,6 +57,7 @@ def write(results: Results, path: Path, cores: int) -> None:
     head = HEAD.format(
         command=results.command, date=results.date, rounds=results.rounds, cores=cores,
         python=platform.python_version(),
+        installs=installs.TURNS, uploads=uploads.TURNS, downloads=DownloadRow.turns,
         picture=path.with_suffix(".svg").name,
     )  # fmt: skip
     parts = [head, contestants(results), targets(results)]
