@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import Any
 
+from django.db import close_old_connections
+
 from pkgindex import metrics, nearcache
 from pkgindex.downloads import hits as files
 from pkgindex.nearcache import Missing
@@ -79,7 +81,7 @@ def _guarded(environ: Environ) -> Reply | None:
 
 def _waiting(environ: Environ) -> Reply | None:
     plans.look_if_due()
-    asked, decision = environ.pop(DECIDED, None) or (_asked(environ, []), None)
+    asked, decision = environ.pop(DECIDED, None) or (_looked_up(environ), None)
     if asked is None:
         return None
     question = asked.question
@@ -91,6 +93,23 @@ def _waiting(environ: Environ) -> Reply | None:
     if charged:
         environ[HELD] = decision
     return asked.reply(decision, environ)
+
+
+def _looked_up(environ: Environ) -> Asked | None:
+    """What it asks for, by what is found out about its sender and its index where that is not known.
+
+    Whoever shows no credentials could ask for ever new names: for them limits come first, and so Django.
+    """
+    missing: Missing = []
+    asked = _asked(environ, missing)
+    if asked is not None or not missing or "HTTP_AUTHORIZATION" not in environ:
+        return asked
+    close_old_connections()  # as Django does before and after each request
+    try:
+        nearcache.look_up(missing)
+    finally:
+        close_old_connections()
+    return _asked(environ, [])
 
 
 def _at_once(environs: Sequence[Environ]) -> list[Reply | None]:

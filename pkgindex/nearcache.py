@@ -4,27 +4,28 @@ A value is kept `local` seconds in the process and `shared` seconds in Redis. Th
 revoked token or a changed role can still be believed, whether or not the message that forgets it arrives.
 
 Who must not wait asks `at_hand`, and may pass a list that takes down what was missing: `gather` brings all of that
-which other processes have left in Redis, in one round trip.
+which other processes have left in Redis, in one round trip. Who may wait has `look_up` load the rest.
 """
 
 import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 from pkgindex import shared
 
 V = TypeVar("V")
 Missing = list[tuple["NearCache[Any]", str]]
+Entry = tuple[str, str, int]  # a key of Redis, its value and for how many seconds
 
 LOCAL_SECONDS = 2.0
 SHARED_SECONDS = 3
 
 
 class NearCache(Generic[V]):
-    """Values of one kind by string key, loaded on a miss by the caller's function.
+    """Values of one kind by string key, loaded on a miss by `load` or the caller's function.
 
     `dump` and `restore` turn a value into JSON-ready data and back; `None` is a value that is never kept. Where
     `lasting_seconds` is given, a value is also kept for whoever has a way to find out whether it still holds: see
@@ -37,6 +38,7 @@ class NearCache(Generic[V]):
         *,
         dump: Callable[[V], Any],
         restore: Callable[[Any], V],
+        load: Callable[[str], V | None] | None = None,
         most: int = 5_000,
         local_seconds: float = LOCAL_SECONDS,
         shared_seconds: int = SHARED_SECONDS,
@@ -44,26 +46,25 @@ class NearCache(Generic[V]):
     ) -> None:
         self._prefix, self._lasting_prefix = f"near:{prefix}:", f"last:{prefix}:"
         self._lasting_seconds = lasting_seconds
-        self._dump, self._restore = dump, restore
+        self._dump, self._restore, self.load = dump, restore, load
         self._most, self._local_seconds, self._shared_seconds = most, local_seconds, shared_seconds
         self._entries: OrderedDict[str, tuple[float, V]] = OrderedDict()
         self._lock = threading.Lock()
         every.append(self)
 
-    def get(self, key: str, load: Callable[[], V | None]) -> V | None:
-        """The value for `key`: from this process, else from Redis, else from `load()`."""
+    def get(self, key: str, load: Callable[[], V | None] | None = None) -> V | None:
+        """The value for `key`: from this process, else from Redis, else loaded. Raises what loading raises."""
         now, held = time.monotonic(), self.at_hand(key)
         if held is not None:
             return held
         raw = shared.attempt(lambda redis: redis.get(self._prefix + key), None)
         value = self._restore(json.loads(raw)) if raw else None
-        if value is None:
-            value = load()
-            if value is None:
-                return None
-            self.learn({key: value}, now)
-        else:
+        if value is not None:
             self._keep(key, now + self._local_seconds, value)
+            return value
+        value = load() if load else self.load(key) if self.load else None
+        if value is not None:
+            _leave(self.learn(key, value, now))
         return value
 
     def at_hand(self, key: str, missing: Missing | None = None) -> V | None:
@@ -85,24 +86,20 @@ class NearCache(Generic[V]):
             missing.append((self, key))
         return entry[1] if entry else None
 
-    def learn(self, values: Mapping[str, V], now: float) -> None:
-        """Keep here and in Redis what was loaded, `now` having been before that."""
-        sets: list[tuple[str, str, int]] = []
-        for key, value in values.items():
-            self._keep(key, now + self._local_seconds, value)
-            text = json.dumps(self._dump(value))
-            sets.append((self._prefix + key, text, self._shared_seconds))
+    def learn(self, key: str, value: V, now: float) -> list[Entry]:
+        """Keep here what was loaded, `now` having been before that; says what is to be left in Redis."""
+        data = json.dumps(self._dump(value))
+        entries = []
+        for name in self.names(key, value):
+            self._keep(name, now + self._local_seconds, value)
+            entries.append((self._prefix + name, data, self._shared_seconds))
             if self._lasting_seconds:
-                sets.append((self._lasting_prefix + key, text, self._lasting_seconds))
+                entries.append((self._lasting_prefix + name, data, self._lasting_seconds))
+        return entries
 
-        def work(redis: Any) -> None:
-            client = redis.pipeline(transaction=False) if len(sets) > 1 else redis
-            for key, text, seconds in sets:
-                client.set(key, text, ex=seconds)
-            if client is not redis:
-                client.execute()
-
-        shared.attempt(work, None)
+    def names(self, key: str, value: V) -> Iterable[str]:  # noqa: ARG002 - others make use of it
+        """The keys that have this value, which was loaded for `key`."""
+        return (key,)
 
     def wanted(self, key: str) -> str:
         """The key of Redis that `at_hand` or `lasting` missed."""
@@ -153,3 +150,35 @@ def gather(missing: Missing) -> bool:
     for cache, key, raw in found:
         cache.take_in(key, raw, now)
     return bool(found)
+
+
+def look_up(missing: Missing) -> None:
+    """Bring what is missing here and has a `load`: what others have left in Redis in one round trip, the rest by that.
+
+    Goes no further than to the first that is nowhere. Asks the database; raises what loading raises.
+    """
+    gather(missing)
+    entries: list[Entry] = []
+    for cache, key in dict.fromkeys(missing):
+        if cache.load is None or cache.at_hand(key) is not None:
+            continue
+        now, value = time.monotonic(), cache.load(key)
+        if value is None:
+            break
+        entries += cache.learn(key, value, now)
+    _leave(entries)
+
+
+def _leave(entries: list[Entry]) -> None:
+    """Write to Redis in one round trip."""
+    if not entries:
+        return
+
+    def work(redis: Any) -> None:
+        client = redis.pipeline(transaction=False) if len(entries) > 1 else redis
+        for key, data, seconds in entries:
+            client.set(key, data, ex=seconds)
+        if client is not redis:
+            client.execute()
+
+    shared.attempt(work, None)

@@ -1,8 +1,8 @@
-"""Statements of Django's ORM that are compiled once: for the few that every upload needs, building costs ten times what
-running does. The ORM stays the one place that knows tables, columns and dialects.
+"""Statements of Django's ORM that are compiled once, for the few that each upload or installation needs: building costs
+ten times what running does. The ORM stays the one place that knows tables, columns and dialects.
 
 A statement is made with sample values, which its later values replace; they are texts and integers that occur nowhere
-else in it. What it selects comes as the driver gives it, so no dates and no JSON.
+else in it.
 
 `run` and `ask` take several statements at once: PostgreSQL gets them in one message, which saves a round trip each.
 """  # noqa: D205 - one sentence
@@ -107,16 +107,62 @@ class Select(_Prepared):
 
     def __init__(self, make: Make, *samples: Any) -> None:
         super().__init__(make, samples)
+        self._converters: dict[str, list[tuple[int, Any]]] = {}  # by vendor: the column, its converters and expression
 
     def __call__(self, *values: Any) -> list[tuple[Any, ...]]:
-        """Every row."""
+        """Every row, with values as models have them; those that `ask` gives are as the driver has them."""
+        statement = self.statement(*values)
         with connection.cursor() as cursor:
-            cursor.execute(*self.statement(*values))
-            return cursor.fetchall()
+            cursor.execute(*statement)
+            rows = cursor.fetchall()
+        converters = self._converters[connection.vendor]
+        return [_converted(row, converters) for row in rows] if converters else rows
 
     def _sql(self) -> tuple[str, Sequence[Any]]:
-        sql, params = self._make(*self._samples).query.get_compiler(connection.alias).as_sql()
+        compiler = self._rows().query.get_compiler(connection.alias)
+        sql, params = compiler.as_sql()
+        found = compiler.get_converters([column[0] for column in compiler.select])
+        self._converters[connection.vendor] = list(found.items())
         return str(sql), params
+
+    def _rows(self) -> QuerySet[Any, Any]:
+        return self._make(*self._samples)
+
+
+class Objects(Select, Generic[M]):
+    """As Select, of a queryset of whole objects; `beside` names a foreign key whose object comes with each."""
+
+    def __init__(self, make: Make, *samples: Any, beside: str = "") -> None:
+        super().__init__(make, *samples)
+        self._beside = beside
+        self._kinds: list[tuple[type[Model], list[str]]] = []  # what a row holds one after the other, by column
+
+    def first(self, *values: Any) -> M | None:
+        """The first object, None where there is none."""
+        for row in self(*values):
+            (kind, names), *others = self._kinds
+            found: Any = kind.from_db(connection.alias, names, row[: len(names)])
+            for other, columns in others:
+                setattr(found, self._beside, other.from_db(connection.alias, columns, row[len(names) :]))
+            return found
+        return None
+
+    def _rows(self) -> QuerySet[Any, Any]:
+        rows: Any = super()._rows()
+        paths = {"": rows.model}
+        if self._beside:
+            paths[f"{self._beside}__"] = rows.model._meta.get_field(self._beside).related_model  # noqa: SLF001 - public
+        self._kinds = [(kind, [one.attname for one in kind._meta.concrete_fields]) for kind in paths.values()]  # noqa: SLF001 - public
+        wanted = [path + name for path, (_, names) in zip(paths, self._kinds, strict=True) for name in names]
+        return rows.values_list(*wanted)
+
+
+def _converted(row: tuple[Any, ...], converters: list[tuple[int, Any]]) -> tuple[Any, ...]:
+    values = list(row)
+    for place, (each, expression) in converters:
+        for convert in each:
+            values[place] = convert(values[place], expression, connection)
+    return tuple(values)
 
 
 class Update(_Prepared):

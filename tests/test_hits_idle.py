@@ -7,10 +7,13 @@ import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django_redis import get_redis_connection
 
 from pkgindex import nearcache
 from pkgindex.accounts import services as accounts
+from pkgindex.accounts import tokens
+from pkgindex.accounts.models import Token
 from pkgindex.audit.record import SYSTEM
 from pkgindex.catalog import following, services
 from pkgindex.catalog.models import File, Index
@@ -42,13 +45,21 @@ def caches() -> list[nearcache.NearCache]:
     return [cache for cache in nearcache.every if isinstance(cache, nearcache.NearCache)]
 
 
-def idle() -> None:
-    """What a minute without requests does: keys of pages, and what is known of senders, indexes and files, end."""
+def forget_facts() -> None:
+    """What five seconds without requests do: what is known of senders and indexes ends, here and in Redis."""
     redis = get_redis_connection("default")
-    for key in [*redis.scan_iter("page:v:*"), *redis.scan_iter("near:*")]:
+    for key in redis.scan_iter("near:*"):
         redis.delete(key)
     for cache in caches():
         cache._entries = OrderedDict({key: (0.0, value) for key, (_, value) in cache._entries.items()})
+
+
+def idle() -> None:
+    """What a minute without requests does: keys of pages, and what is known of senders, indexes and files, end."""
+    redis = get_redis_connection("default")
+    for key in redis.scan_iter("page:v:*"):
+        redis.delete(key)
+    forget_facts()
 
 
 def url(file: File) -> str:
@@ -129,6 +140,64 @@ def test_what_another_process_looked_up_will_do(people, index, round_trips):
 
     assert (trips, len(queries)) == (3, 0)
     assert found == there
+
+
+@pytest.mark.parametrize("what", ["page", "file"])
+def test_sender_and_index_are_looked_up_without_django(people, index, round_trips, what):
+    """After a pause a token and an index cost four queries that are compiled already and three round trips."""
+    header = f"Bearer {accounts.issue(SYSTEM, None, people.reader, 'ci', ['read'])[1]}"
+    path = {"page": "/i/main" + PAGE, "file": url(add_wheel(index))}[what]
+    add_wheel(index, version="3.0")
+    environ = environ_of(path, HTTP_AUTHORIZATION=header)
+    expected = ask(WSGIHandler(), dict(environ))
+    ask(WSGIHandler(), environ_of("/i/main" + PAGE, HTTP_AUTHORIZATION=header))
+    forget_facts()
+    ask(Hits(nobody), dict(environ))
+    forget_facts()
+    found = []
+
+    with CaptureQueriesContext(connection) as queries:
+        trips = round_trips(lambda: found.append(ask(Hits(nobody), environ)))
+
+    assert (found, trips) == ([expected], 3)
+    assert len(queries) == (4 if connection.vendor == "sqlite" else 3)
+
+
+@pytest.mark.parametrize("change", ["revoke", "make private", "rename"])
+def test_what_is_looked_up_is_what_is_so_now(people, index, change):
+    """A token that was revoked, and an index that is hidden or elsewhere, are Django's to answer, in its own words."""
+    token, secret = accounts.issue(SYSTEM, None, people.stranger, "ci", ["read"])
+    Index.objects.filter(pk=index.pk).update(visibility="internal")
+    add_wheel(index)
+    environ = environ_of("/i/main" + PAGE, HTTP_AUTHORIZATION=f"Bearer {secret}")
+    assert ask(WSGIHandler(), dict(environ))[0] == "200 OK"
+    if change == "revoke":
+        Token.objects.filter(pk=token.pk).update(revoked_at=timezone.now())
+    elif change == "make private":
+        Index.objects.filter(pk=index.pk).update(visibility="private")
+    else:
+        Index.objects.filter(pk=index.pk).update(slug="elsewhere")
+    forget_facts()
+
+    status, _, body = ask(Hits(WSGIHandler()), dict(environ))
+
+    assert status == ("401 Unauthorized" if change == "revoke" else "404 Not Found")
+    assert (b"was revoked on" in body) == (change == "revoke")
+
+
+def test_nobody_looks_up_ever_new_names_before_limits_are_asked(public, django):
+    """Without credentials it is Django's, which asks limits first, and with an unknown token nothing is asked twice."""
+    ask(django, environ_of(PAGE))
+    forget_facts()
+
+    with CaptureQueriesContext(connection) as queries:
+        with pytest.raises(AssertionError, match="Django was asked"):
+            ask(Hits(nobody), environ_of("/i/other" + PAGE))
+        assert len(queries) == 0
+        with pytest.raises(AssertionError, match="Django was asked"):
+            ask(Hits(nobody), environ_of("/i/other" + PAGE, HTTP_AUTHORIZATION=f"Bearer {tokens.generate()}"))
+
+    assert ["accounts_token" in query["sql"] for query in queries] == [True]
 
 
 def delete_file(index: Index) -> None:

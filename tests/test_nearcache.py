@@ -3,7 +3,7 @@
 import pytest
 import time_machine
 
-from pkgindex.nearcache import LOCAL_SECONDS, SHARED_SECONDS, NearCache, every, gather
+from pkgindex.nearcache import LOCAL_SECONDS, SHARED_SECONDS, NearCache, every, gather, look_up
 
 
 @pytest.fixture
@@ -128,3 +128,28 @@ def test_what_is_forgotten_does_not_last(make):
 
     assert cache.lasting("k", missing) is None
     assert not gather(missing)
+
+
+def test_look_up_loads_what_nobody_has_left(make, round_trips):
+    """One round trip asks for all, another leaves what was loaded, under each of its names."""
+    loaded = []
+    cache, other = make(load=lambda key: loaded.append(key) or {"n": key}), make()
+    cache.names = lambda key, value: (key, f"#{value['n']}")
+    other.get("b", lambda: {"n": "left"})
+
+    assert round_trips(lambda: look_up([(cache, "a"), (cache, "b"), (cache, "a")])) == 2
+
+    assert (loaded, cache.at_hand("a"), cache.at_hand("#a")) == (["a"], {"n": "a"}, {"n": "a"})
+    assert cache.at_hand("b") == {"n": "left"}
+    assert other.get("#a", pytest.fail) == {"n": "a"}
+
+
+def test_look_up_ends_at_what_is_nowhere(make):
+    """What is asked for after it would be in vain; and what has no way to be loaded is passed over."""
+    loaded = []
+    cache = make(load=lambda key: loaded.append(key) if key == "none" else {"n": key})
+    missing = [(make(), "x"), (cache, "a"), (cache, "none"), (cache, "b")]
+
+    look_up(missing)
+
+    assert (cache.at_hand("a"), cache.at_hand("b"), loaded) == ({"n": "a"}, None, ["none"])

@@ -6,10 +6,11 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from pkgindex.accounts.models import Token
 from pkgindex.audit.models import AuditEntry
 from pkgindex.blobs.models import Blob
 from pkgindex.catalog.models import File, Index, Project, Release
-from pkgindex.prepared import Insert, Select, Update, ask, run
+from pkgindex.prepared import Insert, Objects, Select, Update, ask, run
 
 pytestmark = pytest.mark.django_db
 AWKWARD = ["plain", "it's", "100%", "%s", 'a "b"', "\u00e4\U0001f600", "", "a sample"]
@@ -36,6 +37,35 @@ def test_select_finds_what_the_orm_finds(projects, index, text):
     for _ in range(2):
         assert by_name(index.pk, text) == list(Project.objects.filter(name=text).values_list("pk"))
     assert by_name(index.pk + 1, text) == []
+
+
+def test_select_gives_values_as_models_have_them(index, people):
+    """Dates with their zone, JSON, and None."""
+    Token.objects.create(user=people.owner, name="a", digest="1" * 64, scopes=["read", "upload"])
+    columns = "name", "scopes", "created_at", "expires_at"
+    of_digest = Select(lambda digest: Token.objects.filter(digest=digest).values_list(*columns), "a sample")
+
+    for _ in range(2):
+        assert of_digest("1" * 64) == list(Token.objects.values_list(*columns))
+
+
+def test_objects_are_those_of_the_orm(index, people):
+    """Each column of them and of the one beside them, without another query."""
+    token = Token.objects.create(
+        user=people.owner, index=index, name="a", digest="1" * 64, scopes=["read"], expires_at=datetime.now(UTC)
+    )
+    of_digest = Objects(lambda digest: Token.objects.filter(digest=digest), "a sample", beside="user")
+    assert of_digest.first("2" * 64) is None
+
+    with CaptureQueriesContext(connection) as queries:
+        found = of_digest.first("1" * 64)
+        assert (found, found.user) == (token, people.owner)
+
+    assert len(queries) == 1
+    for one, there in ((found, Token.objects.get()), (found.user, type(people.owner).objects.get(pk=people.owner.pk))):
+        names = [field.attname for field in one._meta.concrete_fields]
+        assert [getattr(one, name) for name in names] == [getattr(there, name) for name in names]
+        assert not one._state.adding
 
 
 def test_update_changes_the_rows_that_it_names(projects):

@@ -26,14 +26,15 @@ from pkgindex.audit.record import Actor
 from pkgindex.clientip import client_ip
 from pkgindex.errors import InvalidCredentials
 from pkgindex.nearcache import LOCAL_SECONDS, Missing, NearCache
+from pkgindex.prepared import Objects
 
 IDENTIFIED, IN_SESSION = "identified_who", "session_who"  # where a request keeps what was found
 USE_NOTED_EVERY = timedelta(minutes=5)
 
 log = logging.getLogger(__name__)
 
-_holders: NearCache[Who] = NearCache("token", dump=whois.dump, restore=whois.restore)
 _refused = Refusals(seconds=LOCAL_SECONDS)
+_of_digest: Objects[Token] = Objects(lambda digest: Token.objects.filter(digest=digest), "a digest", beside="user")
 
 
 def identify(request: HttpRequest) -> Who:
@@ -113,7 +114,7 @@ def forget_user(user_id: int, username: str) -> None:
 def _by_token(given: TokenGiven) -> Who:
     digest = tokens.digest(given.secret)
     reason = _refused.find(digest)
-    who = None if reason else _holders.get(digest, lambda: _load(digest))
+    who = None if reason else _holders.get(digest)
     if who is None:
         raise InvalidCredentials(reason or _refused.find(digest) or "This token is not known here.")
     return _checked(who, given)
@@ -128,7 +129,7 @@ def _checked(who: Who, given: TokenGiven) -> Who:
 
 
 def _load(digest: str) -> Who | None:
-    token = Token.objects.filter(digest=digest).select_related("user").first()
+    token = _of_digest.first(digest)
     if token is None or not hmac.compare_digest(token.digest, digest):
         _refused.add(digest, "This token is not known here.")
     elif token.revoked_at is not None:
@@ -152,3 +153,6 @@ def _note_use(token: Token) -> None:
             Token.objects.filter(unnoted, pk=token.pk).update(last_used_at=now)
     except DatabaseError as error:
         log.warning("the use of token %s could not be noted: %s", token.pk, error)
+
+
+_holders: NearCache[Who] = NearCache("token", dump=whois.dump, restore=whois.restore, load=_load)

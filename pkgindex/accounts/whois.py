@@ -1,17 +1,28 @@
 """From rows to a `Who`, and from a `Who` to JSON and back for the caches."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import Q
 
 from pkgindex.accounts.models import Role, Token, User
 from pkgindex.accounts.roles import ALL_SCOPES, Rank, Scope, Who
+from pkgindex.prepared import Select, ask
+
+_roles = Select(
+    lambda user: Role.objects.filter(held_roles(user)).order_by().values_list("index_id", "project_id", "rank"),
+    987_654_321,
+)
+_groups = Select(
+    lambda user: User.groups.through.objects.filter(user_id=user).order_by("group_id").values_list("group_id"),
+    987_654_321,
+)
 
 
 def who_of_user(user: User, token: Token | None = None) -> Who:
     """The user as a caller, within the limits of `token`; without one, with every scope. Two queries: ranks, groups."""
-    index_ranks, project_ranks = _ranks(user)
+    roles, groups = ask(_roles.statement(user.pk), _groups.statement(user.pk))
+    index_ranks, project_ranks = _ranks(roles)
     limits: dict[str, Any] = {"scopes": ALL_SCOPES}
     if token is not None:
         limits = {
@@ -27,7 +38,7 @@ def who_of_user(user: User, token: Token | None = None) -> Who:
         username=user.username,
         is_staff=user.is_staff,
         is_superuser=user.is_superuser,
-        group_ids=tuple(user.groups.order_by("pk").values_list("pk", flat=True)),
+        group_ids=tuple(group for (group,) in groups),
         index_ranks=index_ranks,
         project_ranks=project_ranks,
         **limits,
@@ -39,12 +50,10 @@ def held_roles(user_id: int) -> Q:
     return Q(user_id=user_id) | Q(group__in=User.groups.through.objects.filter(user_id=user_id).values("group_id"))
 
 
-def _ranks(user: User) -> tuple[dict[int, Rank], dict[int, Rank]]:
+def _ranks(roles: Iterable[tuple[Any, ...]]) -> tuple[dict[int, Rank], dict[int, Rank]]:
     by_index: dict[int, Rank] = {}
     by_project: dict[int, Rank] = {}
-    for index_id, project_id, held in Role.objects.filter(held_roles(user.pk)).values_list(
-        "index_id", "project_id", "rank"
-    ):
+    for index_id, project_id, held in roles:
         ranks, key = (by_index, index_id) if index_id is not None else (by_project, project_id)
         rank = Rank(held)
         if key not in ranks or ranks[key].height < rank.height:

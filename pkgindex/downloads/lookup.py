@@ -16,6 +16,7 @@ from pkgindex.catalog.indexes import find_index, index_at_hand_by_id
 from pkgindex.catalog.models import Delivery, File, ProjectStatus
 from pkgindex.errors import AuthenticationRequired, Forbidden, NotFound
 from pkgindex.nearcache import Missing, NearCache
+from pkgindex.prepared import Select
 from throttling.lines import Beside
 
 
@@ -110,24 +111,34 @@ def _now(file: Candidate, missing: Missing) -> Candidate | None:
     return replace(file, visibility=now[0], delivery=now[1], mirror_policy=now[2])
 
 
+_rows = Select(
+    lambda sha256, filename: (
+        File.objects.filter(blob_id=sha256, filename=filename)
+        .order_by("index_id")
+        .values_list(
+            "index_id",
+            "index__slug",
+            "index__visibility",
+            "release__project_id",
+            "release__project__normalized_name",
+            "release__project__status",
+            "size",
+            "uploaded_at",
+            "metadata_blob_id",
+            "metadata_blob__size",
+            "index__delivery",
+            "index__mirror_policy",
+            "release__project__last_serial",
+            "index__last_serial",
+        )
+    ),
+    "a digest",
+    "a file name",
+)
+
+
 def _load(sha256: str, filename: str) -> Candidates:
-    rows = File.objects.filter(blob_id=sha256, filename=filename).values_list(
-        "index_id",
-        "index__slug",
-        "index__visibility",
-        "release__project_id",
-        "release__project__normalized_name",
-        "release__project__status",
-        "size",
-        "uploaded_at",
-        "metadata_blob_id",
-        "metadata_blob__size",
-        "index__delivery",
-        "index__mirror_policy",
-        "release__project__last_serial",
-        "index__last_serial",
-    )
-    found = tuple(_candidate(row) for row in rows.order_by("index_id"))
+    found = tuple(_candidate(row) for row in _rows(sha256, filename))
     for one in found:
         following.catch_up(one.index_id, one.serial)
     return found

@@ -71,8 +71,8 @@ def asked(environ: Environ, missing: Missing) -> Page | None:
     if place is None or not is_plain(environ, METHODS):
         return None
     name = place["name"] or ""
-    index = index_at_hand(place["slug"] or DEFAULT, missing)
     who = sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing)
+    index = index_at_hand(place["slug"] or DEFAULT, missing)
     wanted = of_fields(environ, _wanted)
     if index is None or who is None or wanted is None:
         return None

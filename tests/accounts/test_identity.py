@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import RequestFactory
 from django.utils import timezone
 from django_redis import get_redis_connection
@@ -157,7 +158,7 @@ def test_use_is_noted_every_five_minutes(issued, django_assert_num_queries):
     assert noted is not None
 
     identity.forget_tokens(token.digest)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(3 if connection.vendor == "sqlite" else 2):  # ranks and groups are asked together
         ask(f"Bearer {secret}")
     token.refresh_from_db()
     assert token.last_used_at == noted
