@@ -14,8 +14,13 @@ ALIVE_SECONDS = 3.0  # a worker that was not heard of for so long has ended, or 
 PAUSE_SECONDS = 0.002  # how long a connection is left to others; then whoever wakes up takes it,
 CHANCE_SECONDS = 0.05  # if that is soon
 
-_SLOT = Struct("di")  # when it was written, on the monotonic clock of this host; connections
-_shared = mmap.mmap(-1, SLOTS * _SLOT.size)
+NOBODY = 2**31 - 1  # connections of a slot that nobody has
+
+_TIME = Struct("d")  # when it was written, on the monotonic clock of this host
+_COUNT = Struct("i")  # connections
+_TIMES, _COUNTS = Struct(f"{SLOTS}d"), Struct(f"{SLOTS}i")
+_shared = mmap.mmap(-1, _TIMES.size + _COUNTS.size)
+_COUNTS.pack_into(_shared, _TIMES.size, *[NOBODY] * SLOTS)
 
 
 class Fellows:
@@ -26,16 +31,23 @@ class Fellows:
 
     def tell(self, connections: int) -> None:
         """Say how many connections this worker has; once in `ALIVE_SECONDS` at least."""
-        _SLOT.pack_into(_shared, self._mine * _SLOT.size, time.monotonic(), connections)
+        self._write(time.monotonic(), connections)
 
     def leave(self) -> None:
         """Say that this worker takes no connections any more."""
-        _SLOT.pack_into(_shared, self._mine * _SLOT.size, 0.0, 0)
+        self._write(0.0, NOBODY)
+
+    def _write(self, when: float, connections: int) -> None:
+        _TIME.pack_into(_shared, self._mine * _TIME.size, when)
+        _COUNT.pack_into(_shared, _TIMES.size + self._mine * _COUNT.size, connections)
 
     def any_has_fewer_than(self, connections: int) -> bool:
         """Whether another worker that lives has fewer."""
-        now = time.monotonic()
+        counts = _COUNTS.unpack_from(_shared, _TIMES.size)
+        if min(counts) >= connections:  # asked for each connection, and nearly always so
+            return False
+        now, times = time.monotonic(), _TIMES.unpack_from(_shared)
         return any(
             count < connections and now - written < ALIVE_SECONDS and slot != self._mine
-            for slot, (written, count) in enumerate(_SLOT.iter_unpack(_shared[:]))
+            for slot, (written, count) in enumerate(zip(times, counts, strict=True))
         )

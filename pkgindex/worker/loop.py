@@ -15,9 +15,10 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from pkgindex.worker import DECIDED
+from pkgindex.worker.connection import Connection
 from pkgindex.worker.fellows import CHANCE_SECONDS, PAUSE_SECONDS, Fellows
 from pkgindex.worker.heads import Heads, head, is_begun, log_record
 from pkgindex.worker.outgoing import Outgoing
@@ -30,18 +31,6 @@ HOOKS = ("pre_request", "post_request")
 PASSING = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED}
 
 
-class Connection(TConn):
-    """One of gunicorn's, and what the loop knows of it."""
-
-    def __init__(self, *words: Any) -> None:
-        super().__init__(*words)
-        self.early = b""  # what the loop has read of a request that it does not answer, or not yet
-        self.decided: Any = None  # what the application has decided about that
-        self.out: Outgoing | None = None
-        self.active = time.monotonic()  # when something last moved
-        self.fresh = True  # nothing was asked over it yet
-
-
 class Worker(ThreadWorker):
     """`gthread` that answers in its loop what the application has at once."""
 
@@ -51,6 +40,8 @@ class Worker(ThreadWorker):
     def __init__(self, *words: Any, **named: Any) -> None:
         super().__init__(*words, **named)
         self._heads = Heads(self.cfg)
+        self._keepalive, self._shares_sockets = self.cfg.keepalive, not self.cfg.reuse_port
+        self._addresses: dict[Any, Any] = {}  # of listening sockets
         self._ready: list[tuple[Connection, bytes, dict[str, Any]]] = []
         self._sending: set[Connection] = set()
         self._decided: dict[socket.socket, Any] = {}
@@ -103,7 +94,7 @@ class Worker(ThreadWorker):
     def _leaves_it(self) -> bool:
         """Whether another worker should have the next connection, and has not been given its chance yet."""
         # With `reuse_port` each worker has a socket of its own, and nobody else would take it.
-        if self.cfg.reuse_port or time.monotonic() < self._accept_from + CHANCE_SECONDS:
+        if not self._shares_sockets or time.monotonic() < self._accept_from + CHANCE_SECONDS:
             return False
         # Small differences are not worth a pause: what a client asks over many at once had better be answered together.
         return self._fellows.any_has_fewer_than(self.nr_conns - self.nr_conns // 4)
@@ -120,7 +111,10 @@ class Worker(ThreadWorker):
                 raise
             return False
         self.nr_conns += 1
-        conn = Connection(self.cfg, sock, address, listener.getsockname())
+        own = self._addresses.get(listener)
+        if own is None:
+            own = self._addresses[listener] = listener.getsockname()
+        conn = Connection(self._keepalive, self.cfg, sock, address, own)
         conn.set_timeout()
         self.pending_conns.append(conn)
         self.poller.register(sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
@@ -267,10 +261,12 @@ class Worker(ThreadWorker):
         so those that were busy since are queued again first.
         """  # noqa: D205 - one sentence
         now, queue = time.monotonic(), self.keepalived_conns
+        if self._at_once and self.alive and not self._sending and not (queue and queue[0].timeout <= now) and not force:
+            return  # in nearly every turn
         silent = []
         while self._at_once and self.alive and queue and queue[0].timeout <= now:
             conn = queue.popleft()
-            ends = conn.active + self.cfg.keepalive
+            ends = conn.active + self._keepalive
             if ends > now:
                 conn.timeout = ends
                 queue.append(conn)
@@ -278,7 +274,7 @@ class Worker(ThreadWorker):
                 silent.append(conn)
         queue.extendleft(silent)
         super().murder_keepalived(force)
-        for conn in [one for one in self._sending if force or one.active + self.cfg.keepalive <= now]:
+        for conn in [one for one in self._sending if force or one.active + self._keepalive <= now]:
             self._drop(conn)
 
     def _drop(self, conn: Connection) -> None:

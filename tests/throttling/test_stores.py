@@ -288,6 +288,26 @@ def test_one_fault_among_several_is_a_fault_of_the_store():
     assert redis.decide_each([Asking(Verb.TAKE, (good,), ("none",))])[0].beside == (None,)
 
 
+def test_who_only_looks_at_the_same_shares_an_answer():
+    """A client that has everything already asks by the dozen; who takes has a decision of its own."""
+    client = stores.redis_client()
+    client.flushdb()
+    client.set("page", b"17")
+    few = (line_for(Limit("f", parse("3/hour fixed")), "u:1", 1),)
+    other = (line_for(Limit("f", parse("1/hour fixed")), "u:2", 1),)
+    askings = [Asking(Verb.TAKE, few)] + [Asking(Verb.TEST, few, ("page",)), Asking(Verb.TEST, other)] * 6
+    redis = stores.make("redis")
+    redis.decide_each(askings[1:])
+    client.config_resetstat()
+
+    answers = redis.decide_each([*askings, Asking(Verb.TAKE, other), Asking(Verb.TAKE, other)])
+
+    assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == 1 + 2 + 2
+    assert [answer.refused_by for answer in answers] == [0] * 13 + [0, 1]
+    assert [answer.beside for answer in answers[1:]] == [(b"17",), None] * 6 + [None, None]
+    assert [answer.outcomes[0].level for answer in answers[:3]] == [1, 1, 0]
+
+
 def test_keys_beside_several_decisions_are_read_once_each():
     """Whoever shares one sees the same value; one of another kind is as none."""
     client = stores.redis_client()

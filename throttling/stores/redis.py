@@ -44,7 +44,7 @@ class RedisStore(Store):
     def _decide_each(self, client: Any, askings: Sequence[Asking]) -> list[Answer]:
         if _is_cluster(client):
             return [self._decide(client, one.verb, one.lines, 0, one.beside) for one in askings]
-        return list(map(_answer, askings, self._wire.take_each(client, self._take, askings)))
+        return _answers(askings, self._wire.take_each(client, self._take, askings))
 
     def _decide(self, client: Any, verb: Verb, lines: Sequence[Line], now: int, beside: tuple[str, ...]) -> Answer:
         in_cluster = _is_cluster(client)
@@ -163,9 +163,15 @@ def tag_of(key: str) -> str:
     return key[key.index("{") + 1 : key.index("}")]
 
 
-def _answer(asking: Asking, reply: Reply) -> Answer:
-    answer = parse(reply.decision) if asking.lines else NOTHING
-    return answer._replace(beside=reply.beside) if asking.beside else answer
+def _answers(askings: Sequence[Asking], replies: Sequence[Reply]) -> list[Answer]:
+    read = {b"": NOTHING}  # several may have the same decision
+    answers = []
+    for asking, (decision, beside) in zip(askings, replies, strict=True):
+        answer = read.get(decision)
+        if answer is None:
+            answer = read[decision] = parse(decision)
+        answers.append(answer._replace(beside=beside) if asking.beside else answer)
+    return answers
 
 
 def parse(reply: bytes | str) -> Answer:

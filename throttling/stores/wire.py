@@ -78,19 +78,17 @@ class Wire:
         What an asking without lines wants is the other keys alone. Those are read last, each once, and all together:
         what a transaction or a script writes to several of them is seen whole.
         """
-        keys = tuple(dict.fromkeys(key for one in askings for key in one.beside))
-        replies = self._replies(client, wanted, askings, keys)
+        keys = tuple(dict.fromkeys([key for one in askings for key in one.beside]))
+        scripts, places = _distinct(askings)
+        replies = self._replies(client, wanted, scripts, keys, alone=len(askings) == 1)
         values = replies.pop() if keys else []
         if isinstance(values, ResponseError):
             raise values
         found = dict(zip(keys, values, strict=True))
-        decisions = iter(replies)
+        decisions = [self._known(client, wanted, one, reply) for one, reply in zip(scripts, replies, strict=True)]
         return [
-            Reply(
-                self._known(client, wanted, one, next(decisions)) if one.lines else b"",
-                tuple([found[key] for key in one.beside]),
-            )
-            for one in askings
+            Reply(b"" if place is None else decisions[place], tuple([found[key] for key in one.beside]))
+            for one, place in zip(askings, places, strict=True)
         ]
 
     def _known(self, client: Any, wanted: Script, asking: Asking, reply: Any) -> Any:
@@ -100,9 +98,10 @@ class Wire:
             raise reply
         return reply
 
-    def _replies(self, client: Any, wanted: Script, askings: Sequence[Asking], keys: tuple[str, ...]) -> list[Any]:
+    def _replies(
+        self, client: Any, wanted: Script, scripts: Sequence[Asking], keys: tuple[str, ...], *, alone: bool
+    ) -> list[Any]:
         """What the server says to each script and, if any, to the question for keys; an error stands in its place."""
-        scripts = [one for one in askings if one.lines]
         if type(client) is not Redis or type(client.connection_pool) is not ConnectionPool:
             pipeline = client.pipeline(transaction=False)
             for one in scripts:
@@ -114,7 +113,7 @@ class Wire:
         connection = self._connection(client.connection_pool)
         commands = [packed(wanted.digest, one.verb, one.lines) for one in scripts]
         if keys:
-            commands.append(asked_for(keys) if len(askings) == 1 else encoded(("MGET", *keys)))
+            commands.append(asked_for(keys) if alone else encoded(("MGET", *keys)))
         connection.send_packed_command([b"".join(commands)], check_health=False)
         # Every answer is read before any is judged: what stays behind would answer the next question.
         return [_read(connection) for _ in commands]
@@ -132,6 +131,24 @@ class Wire:
         connection = getattr(self._mine, "connection", None)
         if connection is not None:
             connection.disconnect()
+
+
+def _distinct(askings: Sequence[Asking]) -> tuple[list[Asking], list[int | None]]:
+    """What the script is to be asked, and which of it tells each its decision.
+
+    Who only looks at the same lines sees the same; what a client has already it asks for by the dozen.
+    """
+    scripts: list[Asking] = []
+    places: list[int | None] = []
+    looks: dict[tuple[Line, ...], int] = {}
+    for one in askings:
+        place = None
+        if one.lines:
+            place = looks.setdefault(one.lines, len(scripts)) if one.verb is Verb.TEST else len(scripts)
+            if place == len(scripts):
+                scripts.append(one)
+        places.append(place)
+    return scripts, places
 
 
 def _read(connection: Any) -> Any:

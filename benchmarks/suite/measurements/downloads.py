@@ -19,7 +19,7 @@ class DownloadRow(Measurement):
 
     part = "download"
     unit = "MB/s"
-    turns = 5
+    turns = 9
     often = ("ours", "ours+nginx", "nginx")  # these are compared with each other, nearly as fast as memory
 
     def __post_init__(self) -> None:
