@@ -42,12 +42,19 @@ def _receive(out: Outgoing, sender: socket.socket, reader: socket.socket, size: 
     return bytes(received)
 
 
+@pytest.mark.parametrize("crowded", [False, True])
 @pytest.mark.parametrize("size", [0, 1, 5_000, PIECE, LARGE, LARGE + 1, 2 * TURN * PIECE + 7])
-def test_a_file_of_any_size_arrives_whole(size: int, tmp_path: Path, ends: tuple[socket.socket, socket.socket]) -> None:
-    """Small files go by sendfile and large ones by a copy; the bytes are the file's either way, behind the head."""
+def test_a_file_of_any_size_arrives_whole(
+    size: int, crowded: bool, tmp_path: Path, ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large files go by a copy, unless there are many others; the bytes are the file's either way, behind the head."""
+    copied = []
+    preadv = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda *words: copied.append(words) or preadv(*words))
     window = _window(tmp_path / "file", size)
-    received = _receive(Outgoing(HEAD, window), *ends, len(HEAD) + size)
+    received = _receive(Outgoing(HEAD, window, crowded=crowded), *ends, len(HEAD) + size)
     assert received == HEAD + (tmp_path / "file").read_bytes()
+    assert bool(copied) == (size > LARGE and not crowded)
 
 
 @pytest.mark.parametrize("length", [1_000, LARGE + 5])
