@@ -11,8 +11,9 @@ come in meanwhile, and calls with those that were not answered.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
-from time import perf_counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic, perf_counter
 from typing import Any
 
 from django.db import close_old_connections
@@ -39,6 +40,7 @@ class Hits:
 
     def __init__(self, django: Application) -> None:
         self._django = django
+        self._asked = 0.0  # when somebody asked last, on the monotonic clock
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         """Serve one request; it may wait, for Redis and as long as limits hold it back."""
@@ -55,13 +57,25 @@ class Hits:
 
         Those are to be called with, in the same environment or with its `DECIDED`, by a thread that may wait.
         """
-        began = perf_counter()
+        began, self._asked = perf_counter(), monotonic()
         # While Redis is away a decision may have to wait for it.
         replies: list[Reply | None] = _at_once(environs) if store.is_well() else [None] * len(environs)
         for reply in replies:
             if reply is not None:
                 _count(reply, perf_counter() - began)
         return replies
+
+    def upkeep(self) -> None:
+        """Do what no request is to wait for; for a thread, once a second. Nothing after half a minute's pause."""
+        if monotonic() - self._asked >= nearcache.LATELY:
+            return
+        try:
+            with _fresh_connections():
+                plans.look_if_due()
+                plans.confirm()
+                nearcache.renew()
+        except Exception:
+            log.exception("what is asked for lately could not be renewed; requests do that")
 
 
 def _count(reply: Reply, seconds: float) -> None:
@@ -104,12 +118,19 @@ def _looked_up(environ: Environ) -> Asked | None:
     asked = _asked(environ, missing)
     if asked is not None or not missing or "HTTP_AUTHORIZATION" not in environ:
         return asked
-    close_old_connections()  # as Django does before and after each request
-    try:
+    with _fresh_connections():
         nearcache.look_up(missing)
+    return _asked(environ, [])
+
+
+@contextmanager
+def _fresh_connections() -> Iterator[None]:
+    """As Django has them: to the database, before and after each request."""
+    close_old_connections()
+    try:
+        yield
     finally:
         close_old_connections()
-    return _asked(environ, [])
 
 
 def _at_once(environs: Sequence[Environ]) -> list[Reply | None]:

@@ -4,7 +4,8 @@ A value is kept `local` seconds in the process and `shared` seconds in Redis. Th
 revoked token or a changed role can still be believed, whether or not the message that forgets it arrives.
 
 Who must not wait asks `at_hand`, and may pass a list that takes down what was missing: `gather` brings all of that
-which other processes have left in Redis, in one round trip. Who may wait has `look_up` load the rest.
+which other processes have left in Redis, in one round trip. Who may wait has `look_up` load the rest. A process that
+calls `renew` once a second has at hand what was asked for within half a minute: no request waits for that.
 """
 
 import json
@@ -22,6 +23,9 @@ Entry = tuple[str, str, int]  # a key of Redis, its value and for how many secon
 
 LOCAL_SECONDS = 2.0
 SHARED_SECONDS = 3
+LATELY = 30.0  # seconds: what was asked for within them is renewed
+RENEWED_BEFORE = 1.5  # seconds before it would end here
+MOST_RENEWED = 50  # keys of a cache; of more, those that were asked for last
 
 
 class NearCache(Generic[V]):
@@ -50,6 +54,8 @@ class NearCache(Generic[V]):
         self._most, self._local_seconds, self._shared_seconds = most, local_seconds, shared_seconds
         self._entries: OrderedDict[str, tuple[float, V]] = OrderedDict()
         self._lock = threading.Lock()
+        self._asked: set[str] = set()  # and found, since `ending` was called
+        self._lately: dict[str, float] = {}  # when each key was asked for last
         every.append(self)
 
     def get(self, key: str, load: Callable[[], V | None] | None = None) -> V | None:
@@ -71,6 +77,8 @@ class NearCache(Generic[V]):
         """The value where this process has it, without asking anybody."""
         entry = self._entries.get(key)  # one step of the interpreter, as the lock would be
         if entry is not None and entry[0] > time.monotonic():
+            if self.load is not None:
+                self._asked.add(key)
             return entry[1]
         if missing is not None and not self._lasting_seconds:
             missing.append((self, key))
@@ -85,6 +93,15 @@ class NearCache(Generic[V]):
         if entry is None:
             missing.append((self, key))
         return entry[1] if entry else None
+
+    def ending(self, now: float) -> list[str]:
+        """The keys that were asked for lately and of which this process will soon have nothing at hand."""
+        asked, self._asked = self._asked, set()
+        seen = self._lately | dict.fromkeys(asked, now)
+        last = sorted(seen, key=seen.__getitem__)[-MOST_RENEWED:]
+        self._lately = {key: seen[key] for key in last if now - seen[key] < LATELY}
+        ends = {key: self._entries[key][0] for key in self._lately if key in self._entries}
+        return [key for key, end in ends.items() if end < now + RENEWED_BEFORE]
 
     def learn(self, key: str, value: V, now: float) -> list[Entry]:
         """Keep here what was loaded, `now` having been before that; says what is to be left in Redis."""
@@ -110,12 +127,19 @@ class NearCache(Generic[V]):
         # What lasts was loaded nobody knows when: it is not as good as what was just loaded.
         self._keep(key, 0.0 if self._lasting_seconds else now + self._local_seconds, self._restore(json.loads(raw)))
 
+    def drop(self, key: str) -> None:
+        """Have nothing at hand for the key."""
+        with self._lock:
+            self._entries.pop(key, None)
+
     def _keep(self, key: str, until: float, value: V) -> None:
         with self._lock:
             self._entries[key] = (until, value)
             self._entries.move_to_end(key)
             while len(self._entries) > self._most:
                 self._entries.popitem(last=False)
+            if len(self._asked) > self._most:  # nobody renews
+                self._asked.clear()
 
     def forget(self, *keys: str) -> None:
         """Drop keys here and in Redis; other processes follow within `local_seconds`."""
@@ -144,12 +168,7 @@ every: list[Clearable] = []
 
 def gather(missing: Missing) -> bool:
     """Bring what is missing here and others have left in Redis, in one round trip; True where there was any."""
-    now, each = time.monotonic(), list(dict.fromkeys(missing))
-    raws: list[bytes | None] = shared.attempt(lambda redis: redis.mget([cache.wanted(key) for cache, key in each]), [])
-    found = [(cache, key, raw) for (cache, key), raw in zip(each, raws, strict=False) if raw]
-    for cache, key, raw in found:
-        cache.take_in(key, raw, now)
-    return bool(found)
+    return bool(_gathered(missing))
 
 
 def look_up(missing: Missing) -> None:
@@ -157,16 +176,53 @@ def look_up(missing: Missing) -> None:
 
     Goes no further than to the first that is nowhere. Asks the database; raises what loading raises.
     """
-    gather(missing)
+    gathered = _gathered(missing) or ()
     entries: list[Entry] = []
     for cache, key in dict.fromkeys(missing):
-        if cache.load is None or cache.at_hand(key) is not None:
+        if cache.load is None or (cache, key) in gathered:
             continue
         now, value = time.monotonic(), cache.load(key)
         if value is None:
             break
         entries += cache.learn(key, value, now)
     _leave(entries)
+
+
+def renew() -> None:
+    """Have at hand, for a while longer, what was asked for lately and has a `load`; drop what is no more.
+
+    Asks Redis once, where there is anything, and the database for what nobody has loaded since `SHARED_SECONDS`. Does
+    nothing without Redis, since each process would ask the database for all. Raises what loading raises.
+    """
+    now = time.monotonic()
+    caches = [one for one in every if isinstance(one, NearCache) and one.load is not None]
+    ending: Missing = [(cache, key) for cache in caches for key in cache.ending(now)]
+    gathered = _gathered(ending) if ending else None
+    if gathered is None:
+        return
+    entries: list[Entry] = []
+    for cache, key in ending:
+        if (cache, key) in gathered or cache.load is None:
+            continue
+        now, value = time.monotonic(), cache.load(key)
+        if value is None:
+            cache.drop(key)
+        else:
+            entries += cache.learn(key, value, now)
+    _leave(entries)
+
+
+def _gathered(missing: Missing) -> set[tuple[NearCache[Any], str]] | None:
+    """What others have left in Redis, here now; None where that does not answer."""
+    now, each = time.monotonic(), list(dict.fromkeys(missing))
+    raws: list[bytes | None] | None
+    raws = shared.attempt(lambda redis: redis.mget([cache.wanted(key) for cache, key in each]), None)
+    if raws is None:
+        return None
+    found = {one: raw for one, raw in zip(each, raws, strict=True) if raw}
+    for (cache, key), raw in found.items():
+        cache.take_in(key, raw, now)
+    return set(found)
 
 
 def _leave(entries: list[Entry]) -> None:

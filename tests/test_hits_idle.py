@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_redis import get_redis_connection
@@ -198,6 +198,47 @@ def test_nobody_looks_up_ever_new_names_before_limits_are_asked(public, django):
             ask(Hits(nobody), environ_of("/i/other" + PAGE, HTTP_AUTHORIZATION=f"Bearer {tokens.generate()}"))
 
     assert ["accounts_token" in query["sql"] for query in queries] == [True]
+
+
+def test_upkeep_spares_the_next_request_the_look_up(people, index, monkeypatch, round_trips):
+    """Sender and index of a page are known at once after a pause, and are what is so now; then upkeep ends."""
+    token, secret = accounts.issue(SYSTEM, None, people.stranger, "ci", ["read"])
+    Index.objects.filter(pk=index.pk).update(visibility="internal")
+    add_wheel(index)
+    environ = environ_of("/i/main" + PAGE, HTTP_AUTHORIZATION=f"Bearer {secret}")
+    ask(WSGIHandler(), dict(environ))
+    application, found = Hits(nobody), []
+    assert application.at_once([dict(environ)])[0].status == 200
+    forget_facts()
+    application.upkeep()
+
+    with CaptureQueriesContext(connection) as queries:
+        trips = round_trips(lambda: found.extend(application.at_once([dict(environ)])))
+    assert (found[0].status, trips, len(queries)) == (200, 1, 0)
+
+    Token.objects.filter(pk=token.pk).update(revoked_at=timezone.now())
+    forget_facts()
+    application.upkeep()
+    assert application.at_once([dict(environ)]) == [None]
+
+    monkeypatch.setattr(application, "_asked", time.monotonic() - nearcache.LATELY - 1)
+    with CaptureQueriesContext(connection) as queries:
+        assert round_trips(application.upkeep) == 0
+    assert len(queries) == 0
+
+
+def test_upkeep_without_a_database_harms_nobody(public, django, monkeypatch, caplog):
+    """It is told of in the log, and the next second tries again."""
+    ask(django, environ_of(PAGE))
+    application = Hits(nobody)
+    assert application.at_once([environ_of(PAGE)])[0].status == 200
+
+    def broken():
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(nearcache, "renew", broken)
+    application.upkeep()
+    assert "could not be renewed" in caplog.text
 
 
 def delete_file(index: Index) -> None:

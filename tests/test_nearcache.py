@@ -1,9 +1,13 @@
 """The two-level cache of facts that may be stale by five seconds at most."""
 
+import itertools
+
 import pytest
 import time_machine
+from django_redis import get_redis_connection
 
-from pkgindex.nearcache import LOCAL_SECONDS, SHARED_SECONDS, NearCache, every, gather, look_up
+from pkgindex import nearcache
+from pkgindex.nearcache import LATELY, LOCAL_SECONDS, MOST_RENEWED, SHARED_SECONDS, NearCache, every, gather, look_up
 
 
 @pytest.fixture
@@ -153,3 +157,114 @@ def test_look_up_ends_at_what_is_nowhere(make):
     look_up(missing)
 
     assert (cache.at_hand("a"), cache.at_hand("b"), loaded) == ({"n": "a"}, None, ["none"])
+
+
+class Clock:
+    """Time as the cache sees it: what lies in Redis ends when a test says so."""
+
+    now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still."""
+    made = Clock()
+    monkeypatch.setattr(nearcache, "time", made)
+    return made
+
+
+def seconds_of_renewing(clock, redis, seconds):
+    """So many, in each of which is renewed; what was loaded ends in Redis as it does there."""
+    for second in range(1, seconds + 1):
+        clock.now += 1
+        if second % SHARED_SECONDS == 0:
+            redis.flushdb()
+        nearcache.renew()
+
+
+def test_what_was_asked_for_lately_is_at_hand(make, clock, redis_server):
+    """For half a minute after the last request, and never older than five seconds; other keys and caches end."""
+    loaded = []
+    cache, other = make(load=lambda _: loaded.append(clock.now) or {"at": clock.now}), make()
+    cache.get("k"), cache.get("never again"), other.get("k", lambda: {"n": 1})
+    assert cache.at_hand("k") == {"at": clock.now}
+    redis = get_redis_connection("default")
+
+    seconds_of_renewing(clock, redis, int(LATELY) - 1)
+    assert cache._entries["k"][0] > clock.now
+    assert clock.now - cache._entries["k"][1]["at"] <= LOCAL_SECONDS + SHARED_SECONDS
+    assert max(later - sooner for sooner, later in itertools.pairwise(loaded[2:])) <= LOCAL_SECONDS + SHARED_SECONDS
+    assert (cache.at_hand("never again"), other.at_hand("k")) == (None, None)
+
+    clock.now += LATELY
+    number = len(loaded)
+    seconds_of_renewing(clock, redis, 5)
+    assert (cache.at_hand("k"), len(loaded)) == (None, number)
+
+
+def test_another_process_renews_for_this_one(make, clock, round_trips):
+    """What is in Redis is not loaded: one round trip; and there is none where nothing was asked for."""
+    cache = make(load=lambda key: {"n": key})
+    assert round_trips(nearcache.renew) == 0
+    cache.get("k")
+    cache.at_hand("k")
+    cache.load = pytest.fail
+    clock.now += 1
+
+    assert round_trips(nearcache.renew) == 1
+    assert cache._entries["k"][0] == clock.now + LOCAL_SECONDS
+
+
+def test_what_is_no_more_is_dropped(make, clock):
+    """At once, without waiting for its end."""
+    cache = make(load=lambda key: {"n": key})
+    cache.get("k")
+    cache.at_hand("k")
+    cache.load = lambda _: None
+    get_redis_connection("default").flushdb()
+    clock.now += 1
+
+    nearcache.renew()
+    assert cache.at_hand("k") is None
+
+
+def test_few_are_renewed(make, clock):
+    """Of many those that were asked for last, and without Redis none."""
+    loaded = []
+    cache = make(load=lambda key: loaded.append(key) or {"n": key})
+    for number in range(2 * MOST_RENEWED):
+        clock.now += 0.001
+        cache.get(str(number))
+        cache.at_hand(str(number))
+        cache.ending(clock.now)
+    get_redis_connection("default").flushdb()
+    loaded.clear()
+    clock.now += 1
+
+    nearcache.renew()
+    assert sorted(map(int, loaded)) == list(range(MOST_RENEWED, 2 * MOST_RENEWED))
+
+
+def test_without_redis_nothing_is_renewed(make, clock, redis_server):
+    """Each process would ask the database for everything."""
+    cache = make(load=lambda key: {"n": key})
+    cache.get("k")
+    cache.at_hand("k")
+    cache.load = pytest.fail
+    clock.now += 1
+    redis_server.stop()
+
+    nearcache.renew()
+
+
+def test_a_process_that_never_renews_remembers_no_keys(make):
+    """What was asked for is not kept for ever by those whose server does not call."""
+    cache = make(load=lambda key: {"n": key}, most=10)
+    for number in range(1_000):
+        cache.get(str(number))
+        cache.at_hand(str(number))
+
+    assert len(cache._asked) <= 11

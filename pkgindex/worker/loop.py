@@ -10,6 +10,7 @@ import errno
 import selectors
 import socket
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -27,7 +28,7 @@ RECEIVED = 16_384  # bytes read at once; a longer request is not for the loop
 TAKEN = 16  # connections in one turn
 FEW = 4  # connections; whoever opens more, as installers do, leaves no processor idle
 TOGETHER = 64  # requests that share a round trip
-BEAT = 1.0  # seconds between signs of life for the arbiter, which waits `timeout` for one
+BEAT = 1.0  # seconds between signs of life for the arbiter, which waits `timeout` for one, and between upkeeps
 HOOKS = ("pre_request", "post_request")
 PASSING = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED}
 
@@ -47,8 +48,10 @@ class Worker(ThreadWorker):
         self._sending: set[Connection] = set()
         self._decided: dict[socket.socket, Any] = {}
         self._next_beat = self._accept_from = 0.0  # on the monotonic clock
+        self._kept_up: Future[None] | None = None
         self._fellows = Fellows(self.age)
         self._at_once: Any = None
+        self._upkeep: Any = None
 
     def load_wsgi(self) -> None:
         """Load the application, and see whether it answers at once and our loop knows what is spoken."""
@@ -57,7 +60,7 @@ class Worker(ThreadWorker):
         hooked = any(cfg.settings[name].get() is not cfg.settings[name].default for name in HOOKS)
         plain = not (cfg.is_ssl or hooked or cfg.statsd_host) and cfg.proxy_protocol == "off" and cfg.protocol == "http"
         if plain and "h2" not in cfg.http_protocols and cfg.keepalive:
-            self._at_once = getattr(self.wsgi, "at_once", None)
+            self._at_once, self._upkeep = getattr(self.wsgi, "at_once", None), getattr(self.wsgi, "upkeep", None)
         self._application, self.wsgi = self.wsgi, self._call
 
     def _call(self, environ: dict[str, Any], start_response: Any) -> Any:
@@ -67,11 +70,13 @@ class Worker(ThreadWorker):
         return self._application(environ, start_response)
 
     def notify(self) -> None:
-        """Tell the arbiter that we live; a system call, so not in every turn of the loop."""
+        """Tell the arbiter that we live, which is a system call, and let a thread do what no request is to wait for."""
         now = time.monotonic()
         if now >= self._next_beat:
             self._next_beat = now + BEAT
             super().notify()
+            if self._upkeep and self.alive and (self._kept_up is None or self._kept_up.done()):
+                self._kept_up = self.tpool.submit(self._upkeep)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Watch the listening sockets, but not while the next connection is left to others."""
@@ -112,9 +117,7 @@ class Worker(ThreadWorker):
                 raise
             return False
         self.nr_conns += 1
-        own = self._addresses.get(listener)
-        if own is None:
-            own = self._addresses[listener] = listener.getsockname()
+        own = self._addresses.get(listener) or self._addresses.setdefault(listener, listener.getsockname())
         conn = Connection(self._keepalive, self.cfg, sock, address, own)
         conn.set_timeout()
         self.pending_conns.append(conn)

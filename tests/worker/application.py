@@ -63,6 +63,16 @@ def answered(environ):
 class Application:
     """As `pkgindex.hits.Hits` shows itself to the worker."""
 
+    kept_up = 0
+
+    def upkeep(self):
+        """In a thread, once a second; while it goes wrong, or takes long, requests are answered all the same."""
+        self.kept_up += 1
+        if self.kept_up == 1:
+            raise RuntimeError("broken on purpose")
+        if self.kept_up == 3:
+            time.sleep(2.5)
+
     def at_once(self, environs):
         """The answers, which say for how many requests there was one call."""
         replies = [answered(environ) for environ in environs]
@@ -76,6 +86,8 @@ class Application:
         if environ["PATH_INFO"].startswith("/slow"):
             time.sleep(1)
         body = json.dumps(environ[DECIDED]).encode() if DECIDED in environ else text(environ)
+        if environ["PATH_INFO"] == "/kept-up":
+            body = str(self.kept_up).encode()
         body = environ["wsgi.input"].read() or body
         start_response("200 OK", [("X-Way", "thread"), ("Content-Length", str(len(body)))])
         return [body] if environ["REQUEST_METHOD"] != "HEAD" else []

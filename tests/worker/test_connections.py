@@ -263,3 +263,24 @@ def test_many_clients_at_once_lose_nothing(served):
         one.join(60)
 
     assert not wrong
+
+
+def test_upkeep_is_a_threads_work(tmp_path):
+    """Once a second, also where it failed before; one that takes long holds up no request, nor is another begun."""
+    with Served(tmp_path, threads=3) as served, served.connect() as talk:
+
+        def kept_up():
+            return int(talk.ask(request("/kept-up")).body)
+
+        until = time.monotonic() + 10
+        while kept_up() < 3 and time.monotonic() < until:
+            time.sleep(0.05)
+        began = time.monotonic()
+        assert talk.ask(request("/at-once")).fields["x-way"] == "loop"
+        assert kept_up() == 3
+        assert time.monotonic() - began < 1
+        time.sleep(1.5)
+        assert kept_up() == 3
+        while kept_up() < 4 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert kept_up() >= 4
