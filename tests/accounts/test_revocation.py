@@ -8,9 +8,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.support import plugin
+from tests.support import databases, plugin
+from tests.support.live import LiveServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISE = 5.0  # seconds
@@ -118,3 +120,26 @@ def test_revoked_in_one_process_is_refused_in_the_other(workers, redis_server, r
     while "was revoked on" not in there.do("who", header):
         assert time.monotonic() - revoked < PROMISE
         time.sleep(0.05)
+
+
+def test_what_is_renewed_is_not_believed_for_longer(tmp_path):
+    """Two workers have a token at hand all the time, since it is asked for lately; a row alone says it is revoked."""
+    with LiveServer(tmp_path, workers=2) as server, httpx.Client(base_url=server.url, auth=server.auth) as client:
+
+        def status():
+            return client.get("/simple/", headers={"Connection": "close"}).status_code  # whichever worker takes it
+
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            assert status() == 200
+            time.sleep(0.05)
+        with databases.connection(tmp_path) as connection:
+            connection.execute("UPDATE accounts_token SET revoked_at = CURRENT_TIMESTAMP")
+            connection.commit()
+        revoked = time.monotonic()
+
+        while time.monotonic() - revoked < PROMISE:
+            status()
+            time.sleep(0.05)
+        assert {status() for _ in range(20)} == {401}
+        assert "could not be renewed" not in server.log
