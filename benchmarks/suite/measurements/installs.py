@@ -19,7 +19,7 @@ from benchmarks.suite.servers import clean_environment, run
 SECONDS = 300
 OFTEN = ("ours", "ours+nginx", "nginx")  # these are compared with each other
 TURNS = 16  # of uv, whose installations take a moment
-BEFORE = 3  # installations before the first round by those, so that both workers of a server have seen everything
+BEFORE = 8  # installations before the first round by those: after them each of two workers has seen 99 % of everything
 
 
 @dataclass(eq=False)
