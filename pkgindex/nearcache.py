@@ -176,16 +176,7 @@ def look_up(missing: Missing) -> None:
 
     Goes no further than to the first that is nowhere. Asks the database; raises what loading raises.
     """
-    gathered = _gathered(missing) or ()
-    entries: list[Entry] = []
-    for cache, key in dict.fromkeys(missing):
-        if cache.load is None or (cache, key) in gathered:
-            continue
-        now, value = time.monotonic(), cache.load(key)
-        if value is None:
-            break
-        entries += cache.learn(key, value, now)
-    _leave(entries)
+    _load(missing, _gathered(missing) or set(), to_the_end=False)
 
 
 def renew() -> None:
@@ -198,17 +189,24 @@ def renew() -> None:
     caches = [one for one in every if isinstance(one, NearCache) and one.load is not None]
     ending: Missing = [(cache, key) for cache in caches for key in cache.ending(now)]
     gathered = _gathered(ending) if ending else None
-    if gathered is None:
-        return
+    if gathered is not None:
+        _load(ending, gathered, to_the_end=True)
+
+
+def _load(wanted: Missing, known: set[tuple[NearCache[Any], str]], *, to_the_end: bool) -> None:
+    """Load what is wanted and not known, each value once whatever its names, and leave it in Redis."""
     entries: list[Entry] = []
-    for cache, key in ending:
-        if (cache, key) in gathered or cache.load is None:
+    for cache, key in dict.fromkeys(wanted):
+        if cache.load is None or (cache, key) in known:
             continue
         now, value = time.monotonic(), cache.load(key)
-        if value is None:
-            cache.drop(key)
-        else:
+        if value is not None:
             entries += cache.learn(key, value, now)
+            known |= {(cache, name) for name in cache.names(key, value)}
+            continue
+        cache.drop(key)
+        if not to_the_end:
+            break
     _leave(entries)
 
 

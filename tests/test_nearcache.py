@@ -218,6 +218,22 @@ def test_another_process_renews_for_this_one(make, clock, round_trips):
     assert cache._entries["k"][0] == clock.now + LOCAL_SECONDS
 
 
+def test_a_value_is_renewed_once_whatever_its_names(make, clock):
+    """An index that is asked for by its slug and by its number costs one query."""
+    loaded = []
+    cache = make(load=lambda key: loaded.append(key) or {"n": 1})
+    cache.names = lambda *_: ("k", "#1")
+    cache.get("k")
+    assert cache.at_hand("k") == cache.at_hand("#1") == {"n": 1}
+    get_redis_connection("default").flushdb()
+    loaded.clear()
+    clock.now += 1
+
+    nearcache.renew()
+    assert len(loaded) == 1
+    assert cache._entries["k"][0] == cache._entries["#1"][0] == clock.now + LOCAL_SECONDS
+
+
 def test_what_is_no_more_is_dropped(make, clock):
     """At once, without waiting for its end."""
     cache = make(load=lambda key: {"n": key})
@@ -232,7 +248,7 @@ def test_what_is_no_more_is_dropped(make, clock):
 
 
 def test_few_are_renewed(make, clock):
-    """Of many those that were asked for last, and without Redis none."""
+    """Of many those that were asked for last."""
     loaded = []
     cache = make(load=lambda key: loaded.append(key) or {"n": key})
     for number in range(2 * MOST_RENEWED):

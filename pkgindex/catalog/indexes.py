@@ -46,7 +46,7 @@ def _load(key: str) -> IndexView | None:
 
 class _Views(NearCache[IndexView]):
     def names(self, key: str, value: IndexView) -> Iterable[str]:
-        return {key, f"{BY_ID}{value.id}"}
+        return {key, value.slug, f"{BY_ID}{value.id}", *([DEFAULT] if value.is_default else [])}
 
 
 _views = _Views("index", dump=_dump, restore=_restore, load=_load)
