@@ -75,6 +75,7 @@ class Hits:
                 plans.confirm()
                 nearcache.renew()
         except Exception:
+            # Nobody waits for this thread, so nobody else would tell; without it requests look up what they need.
             log.exception("what is asked for lately could not be renewed; requests do that")
 
 

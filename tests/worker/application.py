@@ -71,7 +71,7 @@ class Application:
         if self.kept_up == 1:
             raise RuntimeError("broken on purpose")
         if self.kept_up == 3:
-            time.sleep(2.5)
+            time.sleep(4)
 
     def at_once(self, environs):
         """The answers, which say for how many requests there was one call."""
