@@ -10,7 +10,7 @@ JOINED = 16_384  # bytes; a longer body is not copied behind its head
 PIECE = 1 << 20  # bytes of a file at a time
 TURN = 4  # pieces, if the socket takes them; then other connections have their turn
 # Bytes of a file from which on it is copied. sendfile moves 64 KB at a time, which costs a large one half of its speed;
-# but it takes a third of the processor's time, of which many have none to spare (docs/decisions/0013).
+# but it takes a third of the kernel's time, of which many have none to spare (docs/decisions/0013).
 LARGE = 2 << 20
 MORE = getattr(socket, "MSG_MORE", 0)  # the head leaves in one packet with the first bytes of its file
 
