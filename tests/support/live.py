@@ -17,7 +17,7 @@ import redis
 
 from pkgindex.accounts import tokens
 from tests.support import databases, plugin
-from tests.support.servers import ended_environment, free_port, wait_for_port
+from tests.support.servers import ended_environment, free_port, wait_for_answer
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = tokens.seal(1)
@@ -92,7 +92,7 @@ class LiveServer:
         self.stop()
 
     def start(self) -> "LiveServer":
-        """Start gunicorn and return when it accepts connections."""
+        """Start gunicorn and return when it answers."""
         command = [self.python, "-m", "gunicorn", "pkgindex.wsgi", "--bind", f"127.0.0.1:{self.port}"]
         command += ["--worker-class", "pkgindex.worker.loop.Worker"]
         command += ["--workers", str(self.workers), "--threads", str(self.threads)]
@@ -103,8 +103,8 @@ class LiveServer:
             )
         atexit.register(self.kill)
         try:
-            wait_for_port(self.port)
-        except TimeoutError:
+            wait_for_answer(self.port)
+        except OSError:
             self.kill()
             raise AssertionError(f"gunicorn did not start:\n{self.log}") from None
         return self

@@ -34,6 +34,18 @@ def wait_for_port(port: int, seconds: float = 15.0) -> None:
     raise TimeoutError(f"nothing listens on port {port} after {seconds} s")
 
 
+def wait_for_answer(port: int, seconds: float = 45.0) -> None:
+    """Return when an HTTP server there says anything; raises TimeoutError, or another OSError where it goes away.
+
+    gunicorn listens long before its first worker has loaded the application, which takes seconds on a busy machine:
+    clients that expect an answer to their first request soon had better not come earlier.
+    """
+    wait_for_port(port)
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as sock:
+        sock.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        sock.recv(1)
+
+
 @dataclass
 class RedisServer:
     """A redis-server of our own; `stop` and `start` keep the port, so a test can take it away and give it back."""
