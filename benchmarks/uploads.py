@@ -74,7 +74,7 @@ def contestants(home: Path, stack: ExitStack, cpu: list[float]) -> dict[str, Mea
 
     options = ("--config", "python:pkgindex.gunicorn_conf", "--workers", "2", "--keep-alive", "65")
     more = {"DJANGO_SETTINGS_MODULE": "pkgindex.settings"}
-    server = stack.enter_context(LiveServer(home / "server", workers=2, options=options, more=more))
+    server = stack.enter_context(LiveServer(home / "server", workers=2, gathers=True, options=options, more=more))
     return {
         "uploads, many versions": lambda number, seconds: uploads(server, number, seconds, cpu, several=True),
         "uploads, many projects": lambda number, seconds: uploads(server, number, seconds, cpu, several=False),

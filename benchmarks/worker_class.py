@@ -107,7 +107,7 @@ def start(one: Contestant, home: Path, stack: ExitStack) -> None:
     }
     config = ("--config", "python:pkgindex.gunicorn_conf", "--workers", "2", "--keep-alive", "65")
     one.server = stack.enter_context(
-        LiveServer(folder, workers=2, more=more, options=(*config, *one.options), python=one.python)
+        LiveServer(folder, workers=2, gathers=True, more=more, options=(*config, *one.options), python=one.python)
     )
     filename, content = wheel()
     files = {"content": (filename, content)}

@@ -1,26 +1,49 @@
-"""How many connections each worker has, known to all of them: who has more than another leaves the next one to that.
+"""Which of a server's workers takes the next connection, known to all of them, and a way to hand connections over.
 
-The workers of a server wait on one listening socket, and whoever wakes up first takes what comes: often the same one
-again, which then works while the others sleep. Few connections that last, as installers and uploaders have them, stay
-so for minutes. The counts lie in memory that all share, made before gunicorn's arbiter forks the workers.
+The workers of a server wait on one listening socket, and whoever wakes up first takes what comes. Left to chance, the
+thirty connections of an installer are halved between two workers: each has to learn and to ask everything, for a third
+more of the processor. So connections gather in one worker, the first that is not at its limit. Those at their limit
+share by counts, and who has more connections in use than others hands some over
+(docs/decisions/0018-connections-gather.md). What all must know lies in memory that they share, made before gunicorn's
+arbiter forks them, as is the pair of sockets that carries connections.
 """
 
+import atexit
+import marshal
 import mmap
+import socket
 import time
+from contextlib import suppress
 from struct import Struct
+from typing import Any, NamedTuple
 
 SLOTS = 64  # workers beyond that share slots, and are balanced less well
 ALIVE_SECONDS = 3.0  # a worker that was not heard of for so long has ended, or hangs
-PAUSE_SECONDS = 0.002  # how long a connection is left to others; then whoever wakes up takes it,
-CHANCE_SECONDS = 0.05  # if that is soon
+PAUSE_SECONDS = 0.05  # how long connections are left to others; those that still wait then are taken by anybody
 
-NOBODY = 2**31 - 1  # connections of a slot that nobody has
+FULL = 1_000  # ranks from here on are those of workers at their limit
+NOBODY = 2**31 - 1  # rank of a slot that nobody has
+CARRIED = 1_024  # bytes at most of what goes with a connection: two addresses, of which paths have 108
 
 _TIME = Struct("d")  # when it was written, on the monotonic clock of this host
-_COUNT = Struct("i")  # connections
-_TIMES, _COUNTS = Struct(f"{SLOTS}d"), Struct(f"{SLOTS}i")
-_shared = mmap.mmap(-1, _TIMES.size + _COUNTS.size)
-_COUNTS.pack_into(_shared, _TIMES.size, *[NOBODY] * SLOTS)
+_STATE = Struct("ii")  # rank, and connections over which something was asked lately
+_TIMES, _STATES = Struct(f"{SLOTS}d"), Struct(f"{2 * SLOTS}i")
+_shared = mmap.mmap(-1, _TIMES.size + _STATES.size)
+_STATES.pack_into(_shared, _TIMES.size, *[NOBODY, 0] * SLOTS)
+
+# Whoever hands nothing over reads from the one end what others have sent into the other; the kernel bounds how much.
+_outlet, _inlet = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+for _end in (_outlet, _inlet):
+    _end.setblocking(False)
+    atexit.register(_end.close)
+
+
+class Handed(NamedTuple):
+    """A connection of another worker."""
+
+    sock: socket.socket
+    client: Any  # its address and ours, as gunicorn has them
+    server: Any
 
 
 class Fellows:
@@ -28,26 +51,78 @@ class Fellows:
 
     def __init__(self, number: int) -> None:
         self._mine = number % SLOTS
+        self._busy = 0
+        self.full = False
+
+    @property
+    def mailbox(self) -> socket.socket:
+        """What is readable when another worker has handed over a connection."""
+        return _outlet
+
+    def note(self, *, full: bool, busy: int) -> None:
+        """Whether this worker is at its limit, and over how many connections it was asked lately, for `tell`."""
+        self.full, self._busy = full, busy
 
     def tell(self, connections: int) -> None:
-        """Say how many connections this worker has; once in `ALIVE_SECONDS` at least."""
-        self._write(time.monotonic(), connections)
+        """Say that this worker lives and has so many connections; once in `ALIVE_SECONDS` at least."""
+        self._write(time.monotonic(), self._rank(connections))
 
     def leave(self) -> None:
         """Say that this worker takes no connections any more."""
         self._write(0.0, NOBODY)
 
-    def _write(self, when: float, connections: int) -> None:
-        _TIME.pack_into(_shared, self._mine * _TIME.size, when)
-        _COUNT.pack_into(_shared, _TIMES.size + self._mine * _COUNT.size, connections)
+    def _rank(self, connections: int) -> int:
+        return FULL + connections if self.full else self._mine
 
-    def any_has_fewer_than(self, connections: int) -> bool:
-        """Whether another worker that lives has fewer."""
-        counts = _COUNTS.unpack_from(_shared, _TIMES.size)
-        if min(counts) >= connections:  # asked for each connection, and nearly always so
+    def _write(self, when: float, rank: int) -> None:
+        _TIME.pack_into(_shared, self._mine * _TIME.size, when)
+        _STATE.pack_into(_shared, _TIMES.size + self._mine * _STATE.size, rank, self._busy)
+
+    def should_rather(self, connections: int) -> bool:
+        """Whether another worker that lives should take the next connection rather than this one, which has so many.
+
+        Small differences between those at their limit are not worth a pause.
+        """
+        rank = self._rank(connections - connections // 4)
+        states = _STATES.unpack_from(_shared, _TIMES.size)
+        if min(states[::2]) >= rank:  # asked for each connection, and nearly always so
             return False
         now, times = time.monotonic(), _TIMES.unpack_from(_shared)
         return any(
-            count < connections and now - written < ALIVE_SECONDS and slot != self._mine
-            for slot, (written, count) in enumerate(zip(times, counts, strict=True))
+            other < rank and now - written < ALIVE_SECONDS and slot != self._mine
+            for slot, (written, other) in enumerate(zip(times, states[::2], strict=True))
         )
+
+    def surplus(self) -> int:
+        """How many of its connections in use one that is at its limit should hand over, if it is worth while."""
+        if not self.full:
+            return 0
+        now, times = time.monotonic(), _TIMES.unpack_from(_shared)
+        states = _STATES.unpack_from(_shared, _TIMES.size)
+        others = [
+            busy
+            for slot, (written, busy) in enumerate(zip(times, states[1::2], strict=True))
+            if now - written < ALIVE_SECONDS and slot != self._mine
+        ]
+        surplus = self._busy - -(-(self._busy + sum(others)) // (len(others) + 1))
+        return surplus if 4 * surplus >= self._busy else 0
+
+
+def hand_over(sock: socket.socket, client: Any, server: Any) -> bool:
+    """Give a connection to any other worker; False where that cannot be now. The caller closes its own copy."""
+    with suppress(OSError, ValueError):
+        socket.send_fds(_inlet, [marshal.dumps((client, server))], [sock.fileno()])
+        return True
+    return False
+
+
+def take_over() -> Handed | None:
+    """A connection that another worker has handed over, if there is one."""
+    try:
+        told, descriptors, _flags, _address = socket.recv_fds(_outlet, CARRIED, 1)
+    except OSError:
+        return None
+    if not descriptors:
+        return None
+    client, server = marshal.loads(told)  # noqa: S302 - of a process of our own
+    return Handed(socket.socket(fileno=descriptors[0]), client, server)

@@ -6,7 +6,6 @@ answered in the loop, and while a long answer is on its way its connection waits
 the rest the bytes that were read are given back to gunicorn's parser, and a thread goes on as in `gthread`.
 """
 
-import errno
 import selectors
 import socket
 import time
@@ -16,41 +15,34 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
 from pkgindex.worker import DECIDED
 from pkgindex.worker.connection import Connection
-from pkgindex.worker.fellows import CHANCE_SECONDS, PAUSE_SECONDS, Fellows
 from pkgindex.worker.heads import Heads, head, is_begun, log_record
 from pkgindex.worker.outgoing import Outgoing
+from pkgindex.worker.sharing import SharingWorker
 
 RECEIVED = 16_384  # bytes read at once; a longer request is not for the loop
-TAKEN = 16  # connections in one turn
 FEW = 4  # connections; whoever opens more, as installers do, leaves no processor idle
 TOGETHER = 64  # requests that share a round trip
 BEAT = 1.0  # seconds between signs of life for the arbiter, which waits `timeout` for one, and between upkeeps
 HOOKS = ("pre_request", "post_request")
-PASSING = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED}
 
 
-class Worker(ThreadWorker):
+class Worker(SharingWorker):
     """`gthread` that answers in its loop what the application has at once."""
 
-    alive: bool
     wsgi: Any
 
     def __init__(self, *words: Any, **named: Any) -> None:
         super().__init__(*words, **named)
         self._heads = Heads(self.cfg)
-        self._keepalive, self._shares_sockets = self.cfg.keepalive, not self.cfg.reuse_port
-        self._addresses: dict[Any, Any] = {}  # of listening sockets
         self._ready: list[tuple[Connection, bytes, dict[str, Any]]] = []
         self._sending: set[Connection] = set()
         self._decided: dict[socket.socket, Any] = {}
-        self._next_beat = self._accept_from = 0.0  # on the monotonic clock
+        self._next_beat = 0.0  # on the monotonic clock
         self._kept_up: Future[None] | None = None
-        self._fellows = Fellows(self.age)
-        self._at_once: Any = None
         self._upkeep: Any = None
 
     def load_wsgi(self) -> None:
@@ -78,53 +70,6 @@ class Worker(ThreadWorker):
             if self._upkeep and self.alive and (self._kept_up is None or self._kept_up.done()):
                 self._kept_up = self.tpool.submit(self._upkeep)
 
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Watch the listening sockets, but not while the next connection is left to others."""
-        if not enabled or time.monotonic() >= self._accept_from:
-            super().set_accept_enabled(enabled)
-        if not self.alive:
-            self._fellows.leave()
-
-    def accept(self, listener: Any) -> None:
-        """Take what waits there into the poller, unless that is left to another worker."""
-        if self._leaves_it():
-            self._accept_from = time.monotonic() + PAUSE_SECONDS
-            self.set_accept_enabled(enabled=False)
-        else:
-            self._accept_from = 0.0
-            for _ in range(TAKEN):
-                if not self._accept(listener) or self.nr_conns >= self.worker_connections or self._leaves_it():
-                    break
-        self._fellows.tell(self.nr_conns)
-
-    def _leaves_it(self) -> bool:
-        """Whether another worker should have the next connection, and has not been given its chance yet."""
-        # With `reuse_port` each worker has a socket of its own, and nobody else would take it.
-        if not self._shares_sockets or time.monotonic() < self._accept_from + CHANCE_SECONDS:
-            return False
-        # Small differences are not worth a pause: what a client asks over many at once had better be answered together.
-        return self._fellows.any_has_fewer_than(self.nr_conns - self.nr_conns // 4)
-
-    def _accept(self, listener: Any) -> bool:
-        """Take one connection, and read what came with it; False where there is none, or none to be had now."""
-        if self._at_once is None:
-            super().accept(listener)
-            return False
-        try:
-            sock, address = listener.accept()
-        except OSError as error:
-            if error.errno not in PASSING:
-                raise
-            return False
-        self.nr_conns += 1
-        own = self._addresses.get(listener) or self._addresses.setdefault(listener, listener.getsockname())
-        conn = Connection(self._keepalive, self.cfg, sock, address, own)
-        conn.set_timeout()
-        self.pending_conns.append(conn)
-        self.poller.register(sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
-        self._read(conn)
-        return True
-
     def on_pending_socket_readable(self, conn: Any, client: Any) -> None:
         """The first bytes of a new connection."""
         if self._at_once is None:
@@ -140,6 +85,9 @@ class Worker(ThreadWorker):
             self._read(conn)
 
     def _read(self, conn: Connection) -> None:
+        self._asked.add(conn)
+        if self._surplus > 0 and not conn.early and self._hands_over(conn):
+            return
         try:
             data = conn.sock.recv(RECEIVED)
         except BlockingIOError:
@@ -163,11 +111,6 @@ class Worker(ThreadWorker):
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """One turn: gather what has come in, then answer it."""
-        now = time.monotonic()
-        if now < self._accept_from:
-            timeout = min(timeout, self._accept_from - now)
-        if self.alive:
-            self._fellows.tell(self.nr_conns)
         super().wait_for_and_dispatch_events(timeout)
         while self._ready:
             together, self._ready = self._ready[:TOGETHER], self._ready[TOGETHER:]
@@ -283,15 +226,18 @@ class Worker(ThreadWorker):
 
     def _drop(self, conn: Connection) -> None:
         """Close a connection of the loop."""
-        self.poller.unregister(conn.sock)
-        self._leave_queues(conn)
         self._sending.discard(conn)
-        self.nr_conns -= 1
-        conn.close()
+        self._forget(conn)
         if conn.out is not None:
             # Whoever counts bytes takes back what was not sent, which asks Redis: not in the loop.
             self.tpool.submit(conn.out.close)
             conn.out = None
+
+    def _forget(self, conn: Connection) -> None:
+        self.poller.unregister(conn.sock)
+        self._leave_queues(conn)
+        self.nr_conns -= 1
+        conn.close()
 
     def _leave_queues(self, conn: Connection) -> None:
         queue = self.pending_conns if conn.fresh else self.keepalived_conns

@@ -50,6 +50,7 @@ class LiveServer:
     more: dict[str, str] = field(default_factory=dict)  # further environment variables
     options: tuple[str, ...] = ()  # further options of gunicorn, which win
     python: str = sys.executable
+    gathers: bool = False  # whether connections gather in one worker as they should, or each is asked from the start
     port: int = field(default_factory=free_port)
     redis_database: int = field(default_factory=lambda: next(_databases))
     process: "subprocess.Popen[bytes] | None" = None
@@ -94,7 +95,7 @@ class LiveServer:
     def start(self) -> "LiveServer":
         """Start gunicorn and return when it answers."""
         command = [self.python, "-m", "gunicorn", "pkgindex.wsgi", "--bind", f"127.0.0.1:{self.port}"]
-        command += ["--worker-class", "pkgindex.worker.loop.Worker"]
+        command += ["--worker-class", f"{'pkgindex.worker.loop' if self.gathers else 'tests.support.spreading'}.Worker"]
         command += ["--workers", str(self.workers), "--threads", str(self.threads)]
         command += ["--no-control-socket", "--graceful-timeout", "3", "--log-level", "warning", *self.options]
         with (self.directory / "gunicorn.log").open("ab") as log:

@@ -10,6 +10,7 @@ from pkgindex.sending import Window
 from pkgindex.worker import DECIDED
 
 FILE = Path(os.environ.get("SENT_FILE", "/dev/null"))
+READY = Path(os.environ.get("READY_FOLDER", "/nonexistent"))  # where each process says that it has loaded this
 CLOSED = Path(os.environ.get("CLOSED_LOG", "/dev/null"))
 LARGE = b"x" * 3_000_000
 
@@ -23,6 +24,13 @@ def text(environ):
     """The environment, as far as it is text."""
     found = {name: value for name, value in sorted(environ.items()) if isinstance(value, str)}
     return json.dumps(found | {"PROCESS": str(os.getpid())}).encode()
+
+
+def spin(seconds):
+    """Keep the processor busy."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
 
 
 def window():
@@ -46,6 +54,8 @@ def answered(environ):
         return None
     if path.startswith("/broken"):
         raise RuntimeError("broken on purpose")
+    if path.startswith("/spin"):
+        spin(0.004)
     if path.startswith("/304"):
         return reply(304, fields, ())
     if path.startswith("/file"):
@@ -53,7 +63,7 @@ def answered(environ):
         return reply(200, [*fields, ("Content-Length", str(body.left))], body)
     if path.startswith("/large"):
         return reply(200, [*fields, ("Content-Length", str(len(LARGE)))], [LARGE])
-    if path.startswith("/at-once"):
+    if path.startswith(("/at-once", "/spin")):
         body = text(environ)
         fields.append(("Content-Length", str(len(body))))
         return reply(200, fields, [body] if environ["REQUEST_METHOD"] == "GET" else ())
@@ -85,6 +95,8 @@ class Application:
         """In a thread."""
         if environ["PATH_INFO"].startswith("/slow"):
             time.sleep(1)
+        if environ["PATH_INFO"].startswith("/thread-spin"):
+            spin(0.004)
         body = json.dumps(environ[DECIDED]).encode() if DECIDED in environ else text(environ)
         if environ["PATH_INFO"] == "/kept-up":
             body = str(self.kept_up).encode()
@@ -94,3 +106,5 @@ class Application:
 
 
 application = Application()
+if READY.is_dir():
+    (READY / str(os.getpid())).touch()

@@ -1,6 +1,5 @@
 """gunicorn with our worker and an application, and raw talk with it."""
 
-import json
 import os
 import signal
 import socket
@@ -34,7 +33,9 @@ class Served:
         command = [sys.executable, "-m", "gunicorn", "tests.worker.application", "--bind", f"127.0.0.1:{self.port}"]
         command += ["--worker-class", self.worker, "--threads", str(self.threads), "--no-control-socket"]
         command += ["--graceful-timeout", "10", "--log-level", "warning", *self.options]
-        environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"} | self.more
+        (self.directory / "ready").mkdir(exist_ok=True)
+        own = {"DJANGO_SETTINGS_MODULE": "tests.settings", "READY_FOLDER": str(self.directory / "ready")}
+        environment = os.environ | own | self.more
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         wait_for_port(self.port)
@@ -72,18 +73,14 @@ class Served:
         return psutil.Process(self.process.pid).children()
 
     def wait_for_workers(self, count: int, seconds: float = 10.0) -> None:
-        """Return when so many have answered something."""
-        end, seen = time.monotonic() + seconds, set()
+        """Return when so many have loaded the application."""
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
-            talks = [self.connect() for _ in range(4)]
-            for talk in talks:
-                seen.add(json.loads(talk.ask(request("/at-once")).body)["PROCESS"])
-            for talk in talks:
-                talk.__exit__()
-            if len(seen & {str(one.pid) for one in self.workers()}) >= count:
-                time.sleep(0.2)  # until they have seen that those connections are gone
+            if sum((self.directory / "ready" / str(one.pid)).exists() for one in self.workers()) >= count:
+                time.sleep(0.1)  # until they are in their main loops
                 return
-        raise TimeoutError(f"of {count} workers {len(seen)} answered")
+            time.sleep(0.02)
+        raise TimeoutError(f"there are no {count} workers after {seconds} s")
 
     def connect(self, receive_buffer: int = 0) -> "Talk":
         """A connection of one's own."""

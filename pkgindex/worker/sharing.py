@@ -1,0 +1,176 @@
+"""How the workers of a server share its connections: they gather in one as long as it can bear them."""
+
+import errno
+import selectors
+import time
+from functools import partial
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+from pkgindex.worker.connection import Connection
+from pkgindex.worker.fellows import PAUSE_SECONDS, Fellows, hand_over, take_over
+
+TAKEN = 16  # connections in one turn
+WINDOW = 0.2  # seconds over which load is measured: an installer's bursts are shorter, and had better stay together
+PASSING = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED}
+
+
+class SharingWorker(ThreadWorker):
+    """`gthread` that takes connections into its poller, leaves some to other workers and hands some over to them."""
+
+    alive: bool
+    limit = 0.4  # of a processor, above which others are to help: waiting for Redis and disks leaves it little more
+
+    def __init__(self, *words: Any, **named: Any) -> None:
+        super().__init__(*words, **named)
+        self._keepalive, self._shares_sockets = self.cfg.keepalive, not self.cfg.reuse_port
+        self._addresses: dict[Any, Any] = {}  # of listening sockets
+        self._accept_from = 0.0  # on the monotonic clock
+        self._gave_chance = False  # to others, to take what waits now
+        self._fellows = Fellows(self.age)
+        self._at_once: Any = None
+        self._asked: set[Connection] = set()  # over which something came in since the load was measured
+        self._in_threads: set[Connection] = set()
+        self._surplus = 0  # connections that others should have
+        self._watches_mailbox = False
+        self._measured = self._processor = 0.0
+
+    def run(self) -> None:
+        """The main loop. What was spent before, on loading the application, says nothing about load."""
+        self._measured, self._processor = time.monotonic(), time.process_time()
+        self._fellows.note(full=self._is_full(), busy=0)
+        super().run()
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Watch the listening sockets, but not while the next connection is left to others."""
+        if not enabled or time.monotonic() >= self._accept_from:
+            super().set_accept_enabled(enabled)
+        if not self.alive:
+            self._fellows.leave()
+            self._surplus = 0
+            self._watch_mailbox(wanted=False)
+            self._take_over()  # the last ones, whose senders may be leaving too
+
+    def accept(self, listener: Any) -> None:
+        """Take what waits there into the poller, unless that is left to another worker."""
+        if self._leaves_it():
+            self._accept_from = time.monotonic() + PAUSE_SECONDS
+            self.set_accept_enabled(enabled=False)
+        else:
+            for _ in range(TAKEN):
+                if not self._accept(listener) or self.nr_conns >= self.worker_connections or self._leaves_it():
+                    break
+        self._fellows.tell(self.nr_conns)
+
+    def _leaves_it(self) -> bool:
+        """Whether another worker should have the next connection, and has not been given its chance yet."""
+        # With `reuse_port` each worker has a socket of its own, and nobody else would take it.
+        return self._shares_sockets and not self._gave_chance and self._fellows.should_rather(self.nr_conns)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """One turn. After a pause it waits for nothing: a connection that is there has waited for all of the pause."""
+        now = time.monotonic()
+        if self.alive:
+            if now >= self._measured + WINDOW:
+                self._measure(now)
+            self._fellows.tell(self.nr_conns)
+        if now < self._accept_from:
+            timeout = min(timeout, self._accept_from - now)
+        self._gave_chance = self._accepting and self._accept_from > 0
+        if self._gave_chance:
+            timeout = self._accept_from = 0.0
+        super().wait_for_and_dispatch_events(timeout)
+
+    def _accept(self, listener: Any) -> bool:
+        """Take one connection, and read what came with it; False where there is none, or none to be had now."""
+        if self._at_once is None:
+            super().accept(listener)
+            return False
+        try:
+            sock, address = listener.accept()
+        except OSError as error:
+            if error.errno not in PASSING:
+                raise
+            return False
+        own = self._addresses.get(listener) or self._addresses.setdefault(listener, listener.getsockname())
+        self._welcome(sock, address, own)
+        return True
+
+    def _welcome(self, sock: Any, client: Any, server: Any) -> None:
+        self.nr_conns += 1
+        conn = Connection(self._keepalive, self.cfg, sock, client, server)
+        conn.set_timeout()
+        self.pending_conns.append(conn)
+        self.poller.register(sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+        self._read(conn)
+
+    def _read(self, conn: Connection) -> None:
+        """Read what has come in, and see what is to be done with it."""
+        raise NotImplementedError
+
+    def _measure(self, now: float) -> None:
+        """See how loaded this worker is, and do what follows from it."""
+        processor = time.process_time()
+        share = (processor - self._processor) / (now - self._measured)
+        self._measured, self._processor = now, processor
+        self._surplus = 0
+        self._take_over()  # whoever was to have it may have ended
+        self._judge(full=self._is_full(share))
+        self._asked.clear()
+
+    def _is_full(self, share: float = 0.0) -> bool:
+        """Whether others are to help one that takes this share of a processor."""
+        # Two threads at once hold up each other and the loop; and who cannot hand over had better share from the start.
+        return share > self.limit or len(self._in_threads) > 1 or self._at_once is None
+
+    def _judge(self, *, full: bool) -> None:
+        """Say whether this worker is at its limit, and find out whether others should have some of its connections."""
+        self._fellows.note(full=full, busy=len(self._asked | self._in_threads))
+        self._fellows.tell(self.nr_conns)
+        self._surplus = self._fellows.surplus()
+        # What this one has sent is not for itself.
+        self._watch_mailbox(wanted=self._surplus == 0 and self.nr_conns < self.worker_connections)
+
+    def _watch_mailbox(self, *, wanted: bool) -> None:
+        if wanted is not self._watches_mailbox and self._at_once is not None:
+            self._watches_mailbox = wanted
+            if wanted:
+                self.poller.register(self._fellows.mailbox, selectors.EVENT_READ, self._take_over)
+            else:
+                self.poller.unregister(self._fellows.mailbox)
+
+    def _take_over(self, _mailbox: Any = None) -> None:
+        """Take what other workers have handed over."""
+        for _ in range(TAKEN):
+            if self.nr_conns >= self.worker_connections:
+                self._watch_mailbox(wanted=False)
+                break
+            handed = take_over()
+            if handed is None:
+                break
+            self._welcome(*handed)
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Let a thread go on with a connection."""
+        self._in_threads.add(conn)
+        if self.alive and not self._fellows.full and self._is_full():
+            self._judge(full=True)
+        super().enqueue_req(conn)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """After a thread: go on in the poller, or close."""
+        self._in_threads.discard(conn)
+        super().finish_request(conn, fs)
+
+    def _hands_over(self, conn: Connection) -> bool:
+        """Give a connection over which something has come in, of which nothing was read yet, to another worker."""
+        if not hand_over(conn.sock, conn.client, conn.server):
+            return False
+        self._surplus -= 1
+        self._forget(conn)
+        return True
+
+    def _forget(self, conn: Connection) -> None:
+        """Close our end of a connection that waits in the poller."""
+        raise NotImplementedError
