@@ -168,6 +168,7 @@ class SharingWorker(ThreadWorker):
         if not hand_over(conn.sock, conn.client, conn.server):
             return False
         self._surplus -= 1
+        self._asked.discard(conn)  # others count it now
         self._forget(conn)
         return True
 
