@@ -19,7 +19,9 @@ from typing import Any, NamedTuple
 
 SLOTS = 64  # workers beyond that share slots, and are balanced less well
 ALIVE_SECONDS = 3.0  # a worker that was not heard of for so long has ended, or hangs
-PAUSE_SECONDS = 0.05  # how long connections are left to others; those that still wait then are taken by anybody
+# How long connections are left to others; those that still wait then are taken by anybody. Who is not full takes all,
+# so that it may be long; those who are full may leave one to each other.
+PAUSE_SECONDS, FULL_PAUSE_SECONDS = 0.05, 0.002
 
 FULL = 1_000  # ranks from here on are those of workers at their limit
 NOBODY = 2**31 - 1  # rank of a slot that nobody has
@@ -78,20 +80,25 @@ class Fellows:
         _TIME.pack_into(_shared, self._mine * _TIME.size, when)
         _STATE.pack_into(_shared, _TIMES.size + self._mine * _STATE.size, rank, self._busy)
 
-    def should_rather(self, connections: int) -> bool:
-        """Whether another worker that lives should take the next connection rather than this one, which has so many.
+    def pause(self, connections: int) -> float:
+        """For how many seconds this worker, which has so many, should leave connections to another one; 0: not at all.
 
         Small differences between those at their limit are not worth a pause.
         """
         rank = self._rank(connections - connections // 4)
         states = _STATES.unpack_from(_shared, _TIMES.size)
         if min(states[::2]) >= rank:  # asked for each connection, and nearly always so
-            return False
+            return 0.0
         now, times = time.monotonic(), _TIMES.unpack_from(_shared)
-        return any(
-            other < rank and now - written < ALIVE_SECONDS and slot != self._mine
+        others = (
+            other
             for slot, (written, other) in enumerate(zip(times, states[::2], strict=True))
+            if now - written < ALIVE_SECONDS and slot != self._mine
         )
+        first = min(others, default=NOBODY)
+        if first >= rank:
+            return 0.0
+        return FULL_PAUSE_SECONDS if first >= FULL else PAUSE_SECONDS
 
     def surplus(self) -> int:
         """How many of its connections in use one that is at its limit should hand over, if it is worth while."""

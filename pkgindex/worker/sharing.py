@@ -9,7 +9,7 @@ from typing import Any
 from gunicorn.workers.gthread import ThreadWorker
 
 from pkgindex.worker.connection import Connection
-from pkgindex.worker.fellows import PAUSE_SECONDS, Fellows, hand_over, take_over
+from pkgindex.worker.fellows import Fellows, hand_over, take_over
 
 TAKEN = 16  # connections in one turn
 WINDOW = 0.2  # seconds over which load is measured: an installer's bursts are shorter, and had better stay together
@@ -54,19 +54,20 @@ class SharingWorker(ThreadWorker):
 
     def accept(self, listener: Any) -> None:
         """Take what waits there into the poller, unless that is left to another worker."""
-        if self._leaves_it():
-            self._accept_from = time.monotonic() + PAUSE_SECONDS
+        pause = self._pause()
+        if pause:
+            self._accept_from = time.monotonic() + pause
             self.set_accept_enabled(enabled=False)
         else:
             for _ in range(TAKEN):
-                if not self._accept(listener) or self.nr_conns >= self.worker_connections or self._leaves_it():
+                if not self._accept(listener) or self.nr_conns >= self.worker_connections or self._pause():
                     break
         self._fellows.tell(self.nr_conns)
 
-    def _leaves_it(self) -> bool:
-        """Whether another worker should have the next connection, and has not been given its chance yet."""
+    def _pause(self) -> float:
+        """Seconds for which the next connection is left to another worker that has not been given its chance yet."""
         # With `reuse_port` each worker has a socket of its own, and nobody else would take it.
-        return self._shares_sockets and not self._gave_chance and self._fellows.should_rather(self.nr_conns)
+        return 0.0 if self._gave_chance or not self._shares_sockets else self._fellows.pause(self.nr_conns)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """One turn. After a pause it waits for nothing: a connection that is there has waited for all of the pause."""

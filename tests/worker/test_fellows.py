@@ -5,7 +5,15 @@ from contextlib import closing
 
 import pytest
 
-from pkgindex.worker.fellows import ALIVE_SECONDS, SLOTS, Fellows, hand_over, take_over
+from pkgindex.worker.fellows import (
+    ALIVE_SECONDS,
+    FULL_PAUSE_SECONDS,
+    PAUSE_SECONDS,
+    SLOTS,
+    Fellows,
+    hand_over,
+    take_over,
+)
 
 
 @pytest.fixture
@@ -30,25 +38,22 @@ def test_the_first_that_is_not_full_takes_all(fellows):
     one, two, three = fellows
     for fellow in fellows:
         fellow.tell(5)
-    assert [fellow.should_rather(5) for fellow in fellows] == [False, True, True]
+    assert [fellow.pause(5) for fellow in fellows] == [0, PAUSE_SECONDS, PAUSE_SECONDS]
     one.note(full=True, busy=5)
     one.tell(5)
-    assert [fellow.should_rather(5) for fellow in fellows] == [True, False, True]
+    assert [fellow.pause(5) for fellow in fellows] == [PAUSE_SECONDS, 0, PAUSE_SECONDS]
     two.leave()
-    assert [fellow.should_rather(5) for fellow in (one, three)] == [True, False]
+    assert [fellow.pause(5) for fellow in (one, three)] == [PAUSE_SECONDS, 0]
 
 
 def test_the_full_share_by_counts(fellows, clock):
-    """Who has more than another leaves the next one to that, if the difference is worth it."""
-    one, two, three = fellows
+    """Who has more than another leaves the next one to that, for a moment, if the difference is worth it."""
     for fellow, count in zip(fellows, (8, 6, 5), strict=True):
         fellow.note(full=True, busy=count)
         fellow.tell(count)
-    assert one.should_rather(8)
-    assert not two.should_rather(6)
-    assert not three.should_rather(5)
+    assert [fellow.pause(count) for fellow, count in zip(fellows, (8, 6, 5), strict=True)] == [FULL_PAUSE_SECONDS, 0, 0]
     clock[0] += ALIVE_SECONDS
-    assert not one.should_rather(8)
+    assert fellows[0].pause(8) == 0
 
 
 @pytest.mark.parametrize(
