@@ -169,7 +169,7 @@ TARGETS: list[Target | TailTarget] = [
     Target("100 MB from gunicorn: at least 0.5 of nginx", "download 100 MB wheel", "ours", "nginx", 0.5),
     Target("small uploads on SQLite: at least 190/s", "upload *", "ours", "", 190),
     Target("small uploads on PostgreSQL: at least 190/s", "upload *", "ours+postgresql", "", 190),
-    # The two figures above are what pypiserver did where they were promised: beside it they hold on any machine.
+    # The two figures above are what pypiserver did where they were promised, and depend on the machine.
     Target("small uploads on SQLite: at least pypiserver's", "upload *", "ours", "pypiserver", 1),
     Target("small uploads on PostgreSQL: at least pypiserver's", "upload *", "ours+postgresql", "pypiserver", 1),
     *(

@@ -34,8 +34,8 @@ _shared = mmap.mmap(-1, _TIMES.size + _STATES.size)
 _STATES.pack_into(_shared, _TIMES.size, *[NOBODY, 0] * SLOTS)
 
 # Whoever hands nothing over reads from the one end what others have sent into the other; the kernel bounds how much.
-_outlet, _inlet = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-for _end in (_outlet, _inlet):
+mailbox, _inlet = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+for _end in (mailbox, _inlet):
     _end.setblocking(False)
     atexit.register(_end.close)
 
@@ -55,11 +55,6 @@ class Fellows:
         self._mine = number % SLOTS
         self._busy = 0
         self.full = False
-
-    @property
-    def mailbox(self) -> socket.socket:
-        """What is readable when another worker has handed over a connection."""
-        return _outlet
 
     def note(self, *, full: bool, busy: int) -> None:
         """Whether this worker is at its limit, and over how many connections it was asked lately, for `tell`."""
@@ -126,7 +121,7 @@ def hand_over(sock: socket.socket, client: Any, server: Any) -> bool:
 def take_over() -> Handed | None:
     """A connection that another worker has handed over, if there is one."""
     try:
-        told, descriptors, _flags, _address = socket.recv_fds(_outlet, CARRIED, 1)
+        told, descriptors, _flags, _address = socket.recv_fds(mailbox, CARRIED, 1)
     except OSError:
         return None
     if not descriptors:

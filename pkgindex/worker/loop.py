@@ -10,7 +10,6 @@ import selectors
 import socket
 import time
 from concurrent.futures import Future
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -85,8 +84,7 @@ class Worker(SharingWorker):
             self._read(conn)
 
     def _read(self, conn: Connection) -> None:
-        self._asked.add(conn)
-        if self._surplus > 0 and not conn.early and self._hands_over(conn):
+        if self._hands_over(conn):
             return
         try:
             data = conn.sock.recv(RECEIVED)
@@ -232,14 +230,3 @@ class Worker(SharingWorker):
             # Whoever counts bytes takes back what was not sent, which asks Redis: not in the loop.
             self.tpool.submit(conn.out.close)
             conn.out = None
-
-    def _forget(self, conn: Connection) -> None:
-        self.poller.unregister(conn.sock)
-        self._leave_queues(conn)
-        self.nr_conns -= 1
-        conn.close()
-
-    def _leave_queues(self, conn: Connection) -> None:
-        queue = self.pending_conns if conn.fresh else self.keepalived_conns
-        with suppress(ValueError):  # it may be on its way out
-            queue.remove(conn)

@@ -3,13 +3,14 @@
 import errno
 import selectors
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
 from pkgindex.worker.connection import Connection
-from pkgindex.worker.fellows import Fellows, hand_over, take_over
+from pkgindex.worker.fellows import Fellows, hand_over, mailbox, take_over
 
 TAKEN = 16  # connections in one turn
 WINDOW = 0.2  # seconds over which load is measured: an installer's bursts are shorter, and had better stay together
@@ -39,7 +40,7 @@ class SharingWorker(ThreadWorker):
     def run(self) -> None:
         """The main loop. What was spent before, on loading the application, says nothing about load."""
         self._measured, self._processor = time.monotonic(), time.process_time()
-        self._fellows.note(full=self._is_full(), busy=0)
+        self._judge(full=self._is_full())
         super().run()
 
     def set_accept_enabled(self, enabled: bool) -> None:
@@ -60,7 +61,10 @@ class SharingWorker(ThreadWorker):
             self.set_accept_enabled(enabled=False)
         else:
             for _ in range(TAKEN):
-                if not self._accept(listener) or self.nr_conns >= self.worker_connections or self._pause():
+                taken = self._accept(listener)
+                # At its limit it takes that one alone: the others have been given little time.
+                self._gave_chance = self._gave_chance and not self._fellows.full
+                if not taken or self.nr_conns >= self.worker_connections or self._pause():
                     break
         self._fellows.tell(self.nr_conns)
 
@@ -75,7 +79,8 @@ class SharingWorker(ThreadWorker):
         if self.alive:
             if now >= self._measured + WINDOW:
                 self._measure(now)
-            self._fellows.tell(self.nr_conns)
+            else:
+                self._fellows.tell(self.nr_conns)
         if now < self._accept_from:
             timeout = min(timeout, self._accept_from - now)
         self._gave_chance = self._accepting and self._accept_from > 0
@@ -104,11 +109,7 @@ class SharingWorker(ThreadWorker):
         conn.set_timeout()
         self.pending_conns.append(conn)
         self.poller.register(sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
-        self._read(conn)
-
-    def _read(self, conn: Connection) -> None:
-        """Read what has come in, and see what is to be done with it."""
-        raise NotImplementedError
+        self.on_pending_socket_readable(conn, sock)  # something may have come in with it
 
     def _measure(self, now: float) -> None:
         """See how loaded this worker is, and do what follows from it."""
@@ -137,9 +138,9 @@ class SharingWorker(ThreadWorker):
         if wanted is not self._watches_mailbox and self._at_once is not None:
             self._watches_mailbox = wanted
             if wanted:
-                self.poller.register(self._fellows.mailbox, selectors.EVENT_READ, self._take_over)
+                self.poller.register(mailbox, selectors.EVENT_READ, self._take_over)
             else:
-                self.poller.unregister(self._fellows.mailbox)
+                self.poller.unregister(mailbox)
 
     def _take_over(self, _mailbox: Any = None) -> None:
         """Take what other workers have handed over."""
@@ -165,8 +166,12 @@ class SharingWorker(ThreadWorker):
         super().finish_request(conn, fs)
 
     def _hands_over(self, conn: Connection) -> bool:
-        """Give a connection over which something has come in, of which nothing was read yet, to another worker."""
-        if not hand_over(conn.sock, conn.client, conn.server):
+        """Give a connection over which something has come in to another worker, if that should have it.
+
+        Not one of which something was read already.
+        """
+        self._asked.add(conn)
+        if self._surplus <= 0 or conn.early or not hand_over(conn.sock, conn.client, conn.server):
             return False
         self._surplus -= 1
         self._asked.discard(conn)  # others count it now
@@ -175,4 +180,12 @@ class SharingWorker(ThreadWorker):
 
     def _forget(self, conn: Connection) -> None:
         """Close our end of a connection that waits in the poller."""
-        raise NotImplementedError
+        self.poller.unregister(conn.sock)
+        self._leave_queues(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    def _leave_queues(self, conn: Connection) -> None:
+        queue = self.pending_conns if conn.fresh else self.keepalived_conns
+        with suppress(ValueError):  # it may be on its way out
+            queue.remove(conn)

@@ -10,7 +10,7 @@ from pkgindex.sending import Window
 from pkgindex.worker import DECIDED
 
 FILE = Path(os.environ.get("SENT_FILE", "/dev/null"))
-READY = Path(os.environ.get("READY_FOLDER", "/nonexistent"))  # where each process says that it has loaded this
+READY = Path(os.environ.get("READY_FOLDER", "/nonexistent"))  # where each process says that it is in its main loop
 CLOSED = Path(os.environ.get("CLOSED_LOG", "/dev/null"))
 LARGE = b"x" * 3_000_000
 
@@ -78,6 +78,8 @@ class Application:
     def upkeep(self):
         """In a thread, once a second; while it goes wrong, or takes long, requests are answered all the same."""
         self.kept_up += 1
+        if READY.is_dir():
+            (READY / str(os.getpid())).touch()
         if self.kept_up == 1:
             raise RuntimeError("broken on purpose")
         if self.kept_up == 3:
@@ -106,5 +108,3 @@ class Application:
 
 
 application = Application()
-if READY.is_dir():
-    (READY / str(os.getpid())).touch()

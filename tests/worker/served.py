@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -16,6 +17,16 @@ from tests.support.servers import free_port, wait_for_port
 
 ROOT = Path(__file__).parents[2]
 WORKER = "pkgindex.worker.loop.Worker"
+
+
+def until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
+    """Whether it becomes true in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 @dataclass
@@ -73,14 +84,10 @@ class Served:
         return psutil.Process(self.process.pid).children()
 
     def wait_for_workers(self, count: int, seconds: float = 10.0) -> None:
-        """Return when so many have loaded the application."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if sum((self.directory / "ready" / str(one.pid)).exists() for one in self.workers()) >= count:
-                time.sleep(0.1)  # until they are in their main loops
-                return
-            time.sleep(0.02)
-        raise TimeoutError(f"there are no {count} workers after {seconds} s")
+        """Return when so many are in their main loops."""
+        ready = self.directory / "ready"
+        if not until(lambda: sum((ready / str(one.pid)).exists() for one in self.workers()) >= count, seconds):
+            raise TimeoutError(f"there are no {count} workers after {seconds} s")
 
     def connect(self, receive_buffer: int = 0) -> "Talk":
         """A connection of one's own."""

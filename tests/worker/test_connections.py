@@ -9,20 +9,10 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from tests.worker.served import Served, request
+from tests.worker.served import Served, request, until
 
 SIZE = 256 * 80_000  # of the file that is sent
 LARGE = 3_000_000
-
-
-def until(condition, seconds=10.0):
-    """Whether it becomes true in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 @pytest.fixture

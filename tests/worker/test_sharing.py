@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import psutil
 import pytest
 
-from tests.worker.served import Served, Talk, request
+from tests.worker.served import Served, Talk, request, until
 
 OPTIONS = ("--workers", "2", "--keep-alive", "30")
 SPREADING = "tests.support.spreading.Worker"
@@ -84,14 +84,6 @@ def halved(last):
     return len(set(last)) == 2 and min(Counter(last).values()) >= len(last) // 2 - len(last) // 8
 
 
-def until(holds, seconds=8.0):
-    """Whether it holds before the time is over."""
-    end = time.monotonic() + seconds
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.05)
-    return holds()
-
-
 def test_connections_gather_in_one_worker(own):
     """What an installer asks over many is answered together, by a worker that has seen it before."""
     with ExitStack() as stack:
@@ -161,8 +153,7 @@ def test_whoever_waits_for_its_threads_takes_no_more(own):
         first = {who(talk) for talk in slow}
         for talk in slow:
             talk.send(request("/slow"))
-        time.sleep(0.1)  # until both are at it
-        assert who(stack.enter_context(own.connect())) not in first
+        assert until(lambda: who(stack.enter_context(own.connect())) not in first, 0.8)  # both are at it for a second
         assert {json.loads(talk.read().body)["PROCESS"] for talk in slow} == first
 
 
@@ -172,8 +163,7 @@ def test_after_a_rest_connections_gather_again(own):
         first = who(stack.enter_context(own.connect()))
         with asking([stack.enter_context(own.connect()) for _ in range(4)], "/spin") as last:
             assert until(lambda: len(set(last)) == 2)
-        time.sleep(2.5)
-        assert {who(stack.enter_context(own.connect())) for _ in range(6)} == {first}
+        assert until(lambda: {who(stack.enter_context(own.connect())) for _ in range(6)} == {first}, 3)
 
 
 def test_no_connection_is_lost_on_its_way(own):

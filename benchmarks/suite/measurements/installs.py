@@ -19,7 +19,7 @@ from benchmarks.suite.servers import clean_environment, run
 SECONDS = 300
 OFTEN = ("ours", "ours+nginx", "nginx")  # these are compared with each other
 TURNS = 16  # of uv, whose installations take a moment
-BEFORE = 8  # installations before the first round by those: after them each of two workers has seen 99 % of everything
+BEFORE = 8  # installations before the first round by those: after them the worker that they gather in has seen all
 
 
 @dataclass(eq=False)
