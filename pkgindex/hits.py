@@ -30,7 +30,7 @@ from throttling.decision import Decision
 from throttling.lines import Verb
 
 WAYS: tuple[Way, ...] = (pages.asked, files.asked)
-GATHERINGS = 2  # round trips for what is missing: only a file tells which index it is of
+GATHERINGS = 6  # round trips for what is missing: a file or a sender tells what else is, and pages come a few at a time
 
 log = logging.getLogger(__name__)
 

@@ -18,14 +18,26 @@ from typing import Any, Generic, Protocol, TypeVar
 from pkgindex import shared
 
 V = TypeVar("V")
-Missing = list[tuple["NearCache[Any]", str]]
+One = tuple["Source", Any]  # a value, by its key
+Missing = list[One]
 Entry = tuple[str, str, int]  # a key of Redis, its value and for how many seconds
 
 LOCAL_SECONDS = 2.0
 SHARED_SECONDS = 3
 LATELY = 30.0  # seconds: what was asked for within them is renewed
 RENEWED_BEFORE = 1.5  # seconds before it would end here
+GET = "GET"
 MOST_RENEWED = 50  # keys of a cache; of more, those that were asked for last
+
+
+class Source(Protocol):
+    """Something whose values processes leave in Redis for each other."""
+
+    def words(self, key: Any) -> tuple[str, ...]:
+        """The command of Redis that reads the value."""
+
+    def take_in(self, key: Any, raw: Any, now: float) -> bool:
+        """Keep what Redis answered at `now` or later, which is not nothing; True where that is a value."""
 
 
 class NearCache(Generic[V]):
@@ -118,14 +130,15 @@ class NearCache(Generic[V]):
         """The keys that have this value, which was loaded for `key`."""
         return (key,)
 
-    def wanted(self, key: str) -> str:
-        """The key of Redis that `at_hand` or `lasting` missed."""
-        return (self._lasting_prefix if self._lasting_seconds else self._prefix) + key
+    def words(self, key: str) -> tuple[str, ...]:
+        """Reads what `at_hand` or `lasting` missed."""
+        return GET, (self._lasting_prefix if self._lasting_seconds else self._prefix) + key
 
-    def take_in(self, key: str, raw: bytes, now: float) -> None:
-        """What `wanted` holds, read at `now` or later."""
+    def take_in(self, key: str, raw: bytes, now: float) -> bool:
+        """What `words` have read."""
         # What lasts was loaded nobody knows when: it is not as good as what was just loaded.
         self._keep(key, 0.0 if self._lasting_seconds else now + self._local_seconds, self._restore(json.loads(raw)))
+        return True
 
     def drop(self, key: str) -> None:
         """Have nothing at hand for the key."""
@@ -193,11 +206,11 @@ def renew() -> None:
         _load(ending, gathered, to_the_end=True)
 
 
-def _load(wanted: Missing, known: set[tuple[NearCache[Any], str]], *, to_the_end: bool) -> None:
+def _load(wanted: Missing, known: set[One], *, to_the_end: bool) -> None:
     """Load what is wanted and not known, each value once whatever its names, and leave it in Redis."""
     entries: list[Entry] = []
     for cache, key in dict.fromkeys(wanted):
-        if cache.load is None or (cache, key) in known:
+        if not isinstance(cache, NearCache) or cache.load is None or (cache, key) in known:
             continue
         now, value = time.monotonic(), cache.load(key)
         if value is not None:
@@ -210,17 +223,23 @@ def _load(wanted: Missing, known: set[tuple[NearCache[Any], str]], *, to_the_end
     _leave(entries)
 
 
-def _gathered(missing: Missing) -> set[tuple[NearCache[Any], str]] | None:
+def _gathered(missing: Missing) -> set[One] | None:
     """What others have left in Redis, here now; None where that does not answer."""
     now, each = time.monotonic(), list(dict.fromkeys(missing))
-    raws: list[bytes | None] | None
-    raws = shared.attempt(lambda redis: redis.mget([cache.wanted(key) for cache, key in each]), None)
+    commands = [source.words(key) for source, key in each]
+    raws = shared.attempt(lambda redis: _read(redis, commands), None)
     if raws is None:
         return None
-    found = {one: raw for one, raw in zip(each, raws, strict=True) if raw}
-    for (cache, key), raw in found.items():
-        cache.take_in(key, raw, now)
-    return set(found)
+    return {one for one, raw in zip(each, raws, strict=True) if raw and one[0].take_in(one[1], raw, now)}
+
+
+def _read(redis: Any, commands: list[tuple[str, ...]]) -> Any:
+    if all(words[0] == GET for words in commands):  # nearly always
+        return redis.mget([name for _, name in commands])
+    pipeline = redis.pipeline(transaction=False)
+    for words in commands:
+        pipeline.execute_command(*words)
+    return pipeline.execute()
 
 
 def _leave(entries: list[Entry]) -> None:

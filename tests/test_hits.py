@@ -63,7 +63,7 @@ def test_pages_and_files_share_a_round_trip(public, django, limit, round_trips):
     limit("1000/day calendar")
     paths = [PAGE, "/simple/", file_url(public), f"{file_url(public)}.metadata", PAGE]
     environs = known(django, *paths)
-    environs.insert(2, environ_of("/simple/none/"))
+    environs.insert(2, environ_of("/api/v1/"))
     before = left_after(django, environ_of(PAGE), "day")
     found = []
 

@@ -6,6 +6,8 @@ the index has a higher one, and then the journal says which pages changed. Insta
 same hundred projects are so answered like those that come every second.
 """
 
+from django.db.models import OuterRef, Subquery
+
 from pkgindex import nearcache
 from pkgindex.catalog import versions
 from pkgindex.catalog.journal import Journal
@@ -79,17 +81,17 @@ def _list(index_id: int, keys: tuple[str, ...], held: Beside) -> int | None:
 
 
 def _project(index_id: int, name: str, keys: tuple[str, ...], held: Beside) -> int | None:
-    project = Project.objects.filter(index_id=index_id, normalized_name=name)
+    own = Project.objects.filter(index_id=OuterRef("pk"), normalized_name=name).values("last_serial")
     # Both from one statement: what this says of the project holds for that serial of the index.
-    found = project.values_list("last_serial", "index__last_serial").first()
-    if found is None:
-        _remember(keys, held, (ABSENT,))
-        return None
-    version, serial = found
-    journals.of(index_id).saw(name, version, serial)
-    _remember(keys, held, (version, serial))
-    catch_up(index_id, serial)
-    return int(version)
+    found = Index.objects.filter(pk=index_id).values_list(Subquery(own), "last_serial").first()
+    version, serial = found or (None, 0)
+    version = version or ABSENT
+    if serial:  # else there is no such index, or one that never changed: nothing follows from its version
+        journals.of(index_id).saw(name, version, serial)
+    _remember(keys, held, (version, serial) if serial else (version,))
+    if serial:
+        catch_up(index_id, serial)
+    return version or None
 
 
 def _remember(keys: tuple[str, ...], held: Beside, found: tuple[int, ...]) -> None:

@@ -10,6 +10,8 @@ from django.utils.http import parse_etags
 
 from pkgindex.accounts.identity import sender_at_hand
 from pkgindex.accounts.roles import Action, Verdict, Visibility, decide
+from pkgindex.answers import plain
+from pkgindex.catalog.following import ABSENT
 from pkgindex.catalog.indexes import DEFAULT, index_at_hand
 from pkgindex.errors import ServiceError
 from pkgindex.nearcache import Missing
@@ -21,6 +23,7 @@ from pkgindex.simple.lru import Ready
 from pkgindex.simple.negotiate import OFFERS, Encoding, choose_encoding, choose_type, full_type
 from pkgindex.simple.pagecache import PageKey
 from pkgindex.simple.urls import INDEX
+from pkgindex.simple.views import no_project
 from pkgindex.throttles import beside_of
 from pkgindex.worker import TAGS
 from throttling import headers
@@ -64,7 +67,32 @@ class Page(NamedTuple):
         return Reply(200, [*self.fixed, *own, *headers.fields(decision).items()], body, SCOPE, [decision])
 
 
-def asked(environ: Environ, missing: Missing) -> Page | None:
+class Absent(NamedTuple):
+    """A request for a project that there was not a while ago, as installers ask an index of their own for public ones.
+
+    Whether it has come to be since is not known yet.
+    """
+
+    page: PageKey
+    question: Question
+
+    def is_settled(self, decision: Decision) -> bool:
+        """Whether that came with the decision."""
+        return decision.answer.beside is not None
+
+    def reply(self, decision: Decision, environ: Environ) -> Reply | None:
+        """404; None where there is something now, SQL has to be asked, or limits refuse."""
+        if not decision.allowed or pagecache.version_at_hand(self.page, decision.answer.beside) != ABSENT:
+            return None
+        refusal = plain(no_project(self.page.name))
+        body = refusal.content
+        fields = [*_refused(environ["wsgi.url_scheme"]), ("Content-Length", str(len(body)))]
+        if environ["REQUEST_METHOD"] == "HEAD":
+            body = b""
+        return Reply(404, [*fields, *headers.fields(decision).items()], [body], SCOPE, [decision])
+
+
+def asked(environ: Environ, missing: Missing) -> Page | Absent | None:
     """What the request asks for; None where Django must answer, unless what is `missing` helps."""
     path = environ["PATH_INFO"]
     place = PATH.match(path)
@@ -80,9 +108,12 @@ def asked(environ: Environ, missing: Missing) -> Page | None:
     if decide(who, Action.READ, where) is not Verdict.ALLOW:
         return None
     page = PageKey(index.id, name, OFFERS[wanted[0]])
-    ready = pagecache.at_hand(page, wanted[1])
+    ready = pagecache.at_hand(page, wanted[1], missing)
     if ready is None:  # nor is anything ready under a name that is not normalised
-        return None
+        if not pagecache.was_absent(page):
+            return None
+        question = Question(sender_of(environ, who), SCOPE, resource=path, beside=beside_of(page.version_keys))
+        return Absent(page, question)
     known = _names(environ.get(TAGS, ""), ready.etag)
     fixed = _fixed(index.visibility, environ["wsgi.url_scheme"], None if known else wanted)
     verb, beside = Verb.TEST if known else Verb.TAKE, beside_of(page.version_keys)
@@ -119,6 +150,11 @@ def _names(tags: str, etag: str) -> bool:
         return bool(tags)
     found = parse_etags(tags)
     return found == ["*"] or etag in {tag.removeprefix("W/") for tag in found}
+
+
+@lru_cache(maxsize=2)
+def _refused(scheme: str) -> Fields:
+    return framed(dict(plain(no_project("")).items()), scheme)
 
 
 @lru_cache(maxsize=64)

@@ -43,15 +43,19 @@ from prometheus_client import Histogram
 
 from pkgindex import nearcache, shared
 from pkgindex.catalog import following, versions
+from pkgindex.catalog.names import is_normalized, is_valid_name
+from pkgindex.nearcache import Missing
 from pkgindex.simple import files, shelves, source
 from pkgindex.simple.blocks import Beat
-from pkgindex.simple.lru import Flights, PageLru, Ready
+from pkgindex.simple.lru import Flights, Names, PageLru, Ready
 from pkgindex.simple.negotiate import Encoding
 from pkgindex.simple.serialize import REVISION, Format
 from throttling.lines import Beside
 
 LOCAL_BYTES = 24 << 20  # a worker stays below 150 MB with a million files
 LARGE = 1 << 20  # bytes; more would not pass the client's time-out of a quarter second on a slow network
+ABSENT_NAMES = 5_000  # that a process remembers: an installer asks a private index for public names too
+MOST_GATHERED = 16  # pages at once, which may be as large as that
 LEVEL = 6  # of gzip and zstd
 LOCK_MILLISECONDS = 10_000
 RENEW_SECONDS = 1.0
@@ -72,7 +76,8 @@ builds = Histogram(
 )
 
 local = PageLru(getattr(settings, "PAGE_CACHE_BYTES", LOCAL_BYTES))
-nearcache.every.append(local)
+_absent = Names(ABSENT_NAMES)
+nearcache.every += [local, _absent]
 _flights = Flights()
 
 
@@ -101,6 +106,25 @@ class PageKey(NamedTuple):
         return self.bytes_key.replace("page:b:", "page:l:", 1)
 
 
+class _Others:
+    """What other processes have built, for `pkgindex.nearcache.gather`; the key is a page and a coding."""
+
+    def words(self, key: tuple[PageKey, Encoding]) -> tuple[str, ...]:
+        """Reads the page as `_shared` does."""
+        page, encoding = key
+        return shelves.current().words(page.bytes_key, encoding)
+
+    def take_in(self, key: tuple[PageKey, Encoding], raw: Any, now: float) -> bool:  # noqa: ARG002 - versions say it
+        """Keep the page, of whatever version."""
+        found = shelves.current().item(raw)
+        if found is not None:
+            local.put(key, _from_shelf(found, key[1]))
+        return found is not None
+
+
+_others = _Others()
+
+
 def fetch(page: PageKey, encoding: Encoding, held: Beside | None = None) -> Ready | None:
     """The newest page in that coding; None where there is no such project. Works, slower, without Redis.
 
@@ -108,13 +132,29 @@ def fetch(page: PageKey, encoding: Encoding, held: Beside | None = None) -> Read
     """
     version = following.newest(page.index_id, page.name, held or versions.read(page.version_keys))
     if version is None:
+        if page.name:
+            _absent.add((page.index_id, page.name))
         return None
     return local.get((page, encoding), version) or _kept(page, encoding, version) or _build(page, encoding, version)
 
 
-def at_hand(page: PageKey, encoding: Encoding, version: int = 0) -> Ready | None:
-    """The page where this process has it ready, at least as new as `version`."""
-    return local.get((page, encoding), version)
+def at_hand(page: PageKey, encoding: Encoding, missing: Missing) -> Ready | None:
+    """The page where this process has it ready, in whatever version; takes down what others may have left in Redis."""
+    ready = local.get((page, encoding), 0)
+    if ready is None and len(missing) < MOST_GATHERED and _may_be_elsewhere(page, encoding):
+        missing.append((_others, (page, encoding)))
+    return ready
+
+
+def _may_be_elsewhere(page: PageKey, encoding: Encoding) -> bool:
+    """Whether Redis may have it; a name that no project can have must not look like the key of something else."""
+    named = not page.name or (is_normalized(page.name) and is_valid_name(page.name))
+    return named and not was_absent(page) and bool(shelves.current().words(page.bytes_key, encoding))
+
+
+def was_absent(page: PageKey) -> bool:
+    """Whether there was no such project when this process asked last; its version says whether there is one now."""
+    return (page.index_id, page.name) in _absent
 
 
 def version_at_hand(page: PageKey, held: Beside | None) -> int | None:
@@ -137,8 +177,10 @@ def _kept(page: PageKey, encoding: Encoding, version: int) -> Ready | None:
 
 def _shared(page: PageKey, encoding: Encoding, version: int) -> Ready | None:
     found = shelves.current().get(page.bytes_key, encoding)
-    if found is None or found.version < version:
-        return None
+    return None if found is None or found.version < version else _from_shelf(found, encoding)
+
+
+def _from_shelf(found: shelves.Item, encoding: Encoding) -> Ready:
     return Ready(found.version, found.serial, _etag(found.etag, encoding), found.body)
 
 

@@ -69,7 +69,7 @@ def _page(request: HttpRequest, index: IndexView, name: str, content_type: str) 
     for _ in range(MOST_TRIES):
         ready = fetch(page, encoding, beside)
         if ready is None:
-            raise NotFound(f"There is no project '{name}' here." if name else "There is no such index.")
+            raise no_project(name) if name else NotFound("There is no such index.")
         try:
             response = precondition(request, ready.etag) or _body(request, ready, full_type(content_type), encoding)
         except FileNotFoundError:  # a newer page has taken its place since
@@ -78,6 +78,11 @@ def _page(request: HttpRequest, index: IndexView, name: str, content_type: str) 
             continue
         return page_headers(response, index, ready.serial, "Accept", "Accept-Encoding")
     raise Unsettled("This page changes faster than it can be sent; ask again.")
+
+
+def no_project(name: str) -> NotFound:
+    """What is told to whoever asks for a project that there is not."""
+    return NotFound(f"There is no project '{name}' here.")
 
 
 def _body(request: HttpRequest, ready: Ready, content_type: str, encoding: Encoding) -> HttpResponse | WindowResponse:

@@ -14,4 +14,4 @@ DECIDED = "pkgindex.decided"
 FIELDS = "pkgindex.fields"
 TAGS = "HTTP_IF_NONE_MATCH"  # which is another for every page that a client knows.
 
-LINES = {200: "200 OK", 304: "304 Not Modified"}
+LINES = {200: "200 OK", 304: "304 Not Modified", 404: "404 Not Found"}

@@ -131,7 +131,7 @@ UNUSUAL = {
     "another spelling": {"PATH_INFO": "/simple/Acme/"},
     "no slash": {"PATH_INFO": "/simple/acme"},
     "a newline": {"PATH_INFO": "/simple/acme/\n"},
-    "an unknown project": {"PATH_INFO": "/simple/none/"},
+    "a project nobody asked for": {"PATH_INFO": "/simple/none/"},
     "an unknown index": {"PATH_INFO": "/i/none/simple/acme/"},
     "a mount point": {"SCRIPT_NAME": "/pypi"},
     "other letters": {"PATH_INFO": "/simple/\u00e4/"},

@@ -1,7 +1,7 @@
 """What a shelf for ready pages can do. No Django."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pkgindex.simple.negotiate import Encoding
@@ -33,6 +33,14 @@ class Shelf(ABC):
     @abstractmethod
     def put(self, page: str, version: int, serial: int, etag: str, bodies: Mapping[Encoding, bytes]) -> None:
         """Keep a page in place of an older one."""
+
+    def words(self, page: str, encoding: Encoding) -> tuple[str, ...]:  # noqa: ARG002 - others make use of it
+        """The command of Redis that reads what `get` does, for `item`; none where Redis does not have it."""
+        return ()
+
+    def item(self, raw: Sequence[bytes | None]) -> Item | None:  # noqa: ARG002
+        """The page, of what Redis has answered; None where it is not there, in part or as a whole."""
+        return None
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close
         """Let go of connections of its own; the next call opens others."""

@@ -1,6 +1,6 @@
 """Ready pages in Redis: one hash a page, whose layout `pkgindex.simple.pagecache` documents."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pkgindex import shared
@@ -13,11 +13,19 @@ class RedisShelf(Shelf):
 
     def get(self, page: str, encoding: Encoding) -> Item | None:
         """The fields of the hash."""
-        fields = ("version", "serial", "etag", encoding.value)
-        found = shared.attempt(lambda redis: redis.hmget(page, fields), None)
-        if not found or None in found:
+        found = shared.attempt(lambda redis: redis.execute_command(*self.words(page, encoding)), None)
+        return self.item(found) if found else None
+
+    def words(self, page: str, encoding: Encoding) -> tuple[str, ...]:
+        """Reads one coding and what is said of it."""
+        return "HMGET", page, "version", "serial", "etag", encoding.value
+
+    def item(self, raw: Sequence[bytes | None]) -> Item | None:
+        """Nothing where a field is not there: the page is, but not in that coding."""
+        version, serial, etag, body = raw
+        if version is None or serial is None or etag is None or body is None:
             return None
-        return Item(int(found[0]), int(found[1]), found[2].decode(), found[3])
+        return Item(int(version), int(serial), etag.decode(), body)
 
     def may_have(self, page: str, version: int) -> bool:
         """Compares the version alone, without the bytes."""
