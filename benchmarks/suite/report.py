@@ -29,8 +29,8 @@ download is asked for a second before, unmeasured, since each server has waited 
 installed from each before the first round, and {installs} times a round from ours and from nginx; small wheels are
 uploaded to ours {uploads} times a round, and files downloaded from ours and from nginx {downloads} times. Where a
 file lies, in memory or on the disk, makes a difference that lasts: ours and nginx send the same files, linked, not
-copied; each installation with a warm cache has another one's cache; and none follows the removal of others, after
-which ext4 finds places for new files slowly. uv takes packages in the order of a hash of the index's URL, some of
+copied; and what is installed lies in memory where there is room, since on a disk one installation takes half as long
+again as the next, whoever is asked. uv takes packages in the order of a hash of the index's URL, some of
 which make it a tenth slower: each of its installations spells the URL in another way. Everything in Python runs on
 CPython {python}. The machine has {cores} cores, which the load generator, the servers and other work share: **the
 figures themselves mean little; compare the ratios**. Behind each figure stands in brackets the ratio of ours to that

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import psutil
+
 from benchmarks.suite.contestant import Contestant, NotOffered
 from benchmarks.suite.environments import APPLICATION, uv
 from benchmarks.suite.measurements.base import Figure, Measurement
@@ -18,7 +20,9 @@ from benchmarks.suite.servers import clean_environment, run
 
 SECONDS = 300
 OFTEN = ("ours", "ours+nginx", "nginx")  # these are compared with each other
-TURNS = 16  # of uv, whose installations take a moment
+TURNS = 30  # of uv, whose installations take a moment
+KEPT = 4  # caches of a contestant's last cold installations, which those with a warm cache use in turn
+MEMORY, ROOM = Path("/dev/shm"), 6 << 30  # noqa: S108 - where folders lie in memory, and bytes that must be free
 BEFORE = 8  # installations before the first round by those: after them the worker that they gather in has seen all
 
 
@@ -27,9 +31,10 @@ class InstallRow(Measurement):
     """One installer, with an empty cache or with what the cold row of the same round left there.
 
     Nobody is asked for the first time: each server has been installed from before. Each installation has folders of
-    its own, which are removed after the round: ext4 passes over places of files that were deleted within a minute or
-    five, one by one, and an installation right after such a removal took seven times as long. Where a cache lies makes
-    a difference too, so each installation with a warm cache has another one's.
+    its own, in memory where there is room: on a disk one takes half as long again as the next, whoever is asked. There
+    they are removed after the round: ext4 passes over places of files that were deleted within a minute or five, one
+    by one, and an installation right after such a removal took seven times as long. Where a cache lies makes a
+    difference too, so those with a warm cache use several in turn.
 
     uv takes the packages in the order of a hash of where they come from. With one URL the largest is the last to be
     linked, while all other threads are idle, and everything takes a tenth longer than with another, whichever server
@@ -53,6 +58,10 @@ class InstallRow(Measurement):
             self.turns, self.often = TURNS, OFTEN
         self._used: list[Path] = []
 
+        self._number = 0
+        # What is in memory is removed at once; see `clear` for the rest.
+        self._memory = MEMORY if _room() >= ROOM else None
+
     def ready(self, one: Contestant) -> None:
         one.file_url(APPLICATION)  # says whether it has it
         if self.often and not self.warm:
@@ -61,25 +70,32 @@ class InstallRow(Measurement):
 
     def once(self, one: Contestant, number: int) -> Figure:  # noqa: ARG002 - every round is alike
         # Beside each other: where on a disk a folder lies makes a difference.
-        home = Path(tempfile.mkdtemp(prefix="install-", dir=one.home.parent))
+        home = Path(tempfile.mkdtemp(prefix="install-", dir=self._memory or one.home.parent))
         self._used.append(home)
-        known = self.known.setdefault(one.name, deque(maxlen=TURNS))
+        self._number += 1
+        known = self.known.setdefault(one.name, deque(maxlen=KEPT))
         if self.warm and known:
             known.rotate(1)
         else:
-            known.append((home / "cache", index_url(one, len(self._used) if one.name in self.often else 0)))
+            known.append((home / "cache", index_url(one, self._number if one.name in self.often else 0)))
         run([uv(), "venv", "--quiet", "--seed", "--python", sys.executable, home / "env"], seconds=60)
         command = self._command(home / "env", *known[-1])
         os.sync()  # else the files of the contestant before are written while this one installs
         begun = time.monotonic()
         run(command, seconds=SECONDS, env=clean_environment())
-        return Figure(time.monotonic() - begun, 1)
+        seconds = time.monotonic() - begun
+        if self._memory:
+            self._remove({cache.parent for caches in self.known.values() for cache, _ in caches})
+        return Figure(seconds, 1)
 
     def clear(self) -> None:
-        for folder in self._used:
-            shutil.rmtree(folder, ignore_errors=True)
-        self._used.clear()
         self.known.clear()
+        self._remove(set())
+
+    def _remove(self, kept: set[Path]) -> None:
+        for folder in [folder for folder in self._used if folder not in kept]:
+            shutil.rmtree(folder, ignore_errors=True)
+            self._used.remove(folder)
 
     def _command(self, home: Path, cache: Path, url: str) -> list[str | Path]:
         python = home / "bin" / "python"
@@ -87,6 +103,11 @@ class InstallRow(Measurement):
         if self.installer == "pip":
             return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *more, APPLICATION]
         return [uv(), "pip", "install", "--quiet", "--python", python, *more, APPLICATION]
+
+
+def _room() -> int:
+    """Bytes that folders in memory may take."""
+    return min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) if MEMORY.is_dir() else 0
 
 
 def index_url(one: Contestant, way: int = 0) -> str:
