@@ -22,7 +22,10 @@ class Store(ABC):
         """
 
     def decide_each(self, askings: Sequence[Asking]) -> list[Answer]:
-        """Decisions that have nothing to do with each other; in one round trip where the store can do that."""
+        """Decisions that were asked for at the same time, as if one after the other in some order.
+
+        In one round trip where the store can do that, and a second one where not all of those pass who take the same.
+        """
         return [self.decide(one.verb, one.lines, beside=one.beside) for one in askings]
 
     @abstractmethod

@@ -3,7 +3,7 @@
 The raw client of django-redis is used, always the primary's: a replica would answer with an older history.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -15,7 +15,8 @@ from redis.exceptions import TimeoutError as Late
 
 from throttling.lines import NOTHING, Answer, Asking, Line, Outcome, Verb
 from throttling.stores.base import Store, StoreError
-from throttling.stores.wire import Reply, Script, Wire, arguments, script
+from throttling.stores.batch import Part, arranged
+from throttling.stores.wire import Script, Wire, arguments, script
 
 T = TypeVar("T")
 VERSION_KEY = "rl:version"
@@ -44,7 +45,22 @@ class RedisStore(Store):
     def _decide_each(self, client: Any, askings: Sequence[Asking]) -> list[Answer]:
         if _is_cluster(client):
             return [self._decide(client, one.verb, one.lines, 0, one.beside) for one in askings]
-        return _answers(askings, self._wire.take_each(client, self._take, askings))
+        parts, places = arranged(askings)
+        keys = tuple(dict.fromkeys([key for one in askings for key in one.beside]))
+        replies, found = self._wire.take_each(client, self._take, parts, keys)
+        told = [self._told(client, part, parse(reply)) for part, reply in zip(parts, replies, strict=True)]
+        answers = [NOTHING if place is None else next(told[place]) for place in places]
+        return [
+            answer._replace(beside=tuple([found[key] for key in one.beside])) if one.beside else answer
+            for one, answer in zip(askings, answers, strict=True)
+        ]
+
+    def _told(self, client: Any, part: Part, answer: Answer) -> Iterator[Answer]:
+        """What each of a part's requests is told; where they do not pass together the script is asked for each."""
+        if not part.is_sum or not answer.refused_by:
+            return part.learnt(answer)
+        replies, _ = self._wire.take_each(client, self._take, [part._replace(times=1)] * part.times, ())
+        return map(parse, replies)
 
     def _decide(self, client: Any, verb: Verb, lines: Sequence[Line], now: int, beside: tuple[str, ...]) -> Answer:
         in_cluster = _is_cluster(client)
@@ -161,17 +177,6 @@ def _is_cluster(client: Any) -> bool:
 def tag_of(key: str) -> str:
     """The hash tag of one of our keys: what decides its slot."""
     return key[key.index("{") + 1 : key.index("}")]
-
-
-def _answers(askings: Sequence[Asking], replies: Sequence[Reply]) -> list[Answer]:
-    read = {b"": NOTHING}  # several may have the same decision
-    answers = []
-    for asking, (decision, beside) in zip(askings, replies, strict=True):
-        answer = read.get(decision)
-        if answer is None:
-            answer = read[decision] = parse(decision)
-        answers.append(answer._replace(beside=beside) if asking.beside else answer)
-    return answers
 
 
 def parse(reply: bytes | str) -> Answer:

@@ -6,20 +6,16 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis import Redis
 from redis.connection import ConnectionPool
 from redis.exceptions import NoScriptError, ResponseError
 
-from throttling.lines import Asking, Beside, Line, Verb
+from throttling.lines import Line, Verb
+from throttling.stores.batch import Part
 
-
-class Reply(NamedTuple):
-    """What the server says to one asking: of the script, and the values of the other keys."""
-
-    decision: Any
-    beside: Beside
+FEW = 2  # keys that one page needs: the bytes of such a question are kept
 
 
 class Script:
@@ -72,48 +68,41 @@ class Wire:
                 pass
         return self.run(client, wanted, len(lines), arguments(verb, lines, 0))
 
-    def take_each(self, client: Any, wanted: Script, askings: Sequence[Asking]) -> list[Reply]:
+    def take_each(
+        self, client: Any, wanted: Script, parts: Sequence[Part], keys: tuple[str, ...]
+    ) -> tuple[list[Any], dict[str, bytes | None]]:
         """As `take` for each, and the values of other keys, all in one round trip.
 
-        What an asking without lines wants is the other keys alone. Those are read last, each once, and all together:
-        what a transaction or a script writes to several of them is seen whole.
+        The keys are read last and all together: what a transaction or a script writes to several of them is seen whole.
         """
-        keys = tuple(dict.fromkeys([key for one in askings for key in one.beside]))
-        scripts, places = _distinct(askings)
-        replies = self._replies(client, wanted, scripts, keys, alone=len(askings) == 1)
+        replies = self._replies(client, wanted, parts, keys)
         values = replies.pop() if keys else []
         if isinstance(values, ResponseError):
             raise values
-        found = dict(zip(keys, values, strict=True))
-        decisions = [self._known(client, wanted, one, reply) for one, reply in zip(scripts, replies, strict=True)]
-        return [
-            Reply(b"" if place is None else decisions[place], tuple([found[key] for key in one.beside]))
-            for one, place in zip(askings, places, strict=True)
-        ]
+        decisions = [self._known(client, wanted, one, reply) for one, reply in zip(parts, replies, strict=True)]
+        return decisions, dict(zip(keys, values, strict=True))
 
-    def _known(self, client: Any, wanted: Script, asking: Asking, reply: Any) -> Any:
+    def _known(self, client: Any, wanted: Script, part: Part, reply: Any) -> Any:
         if isinstance(reply, NoScriptError):
-            return self.run(client, wanted, len(asking.lines), arguments(asking.verb, asking.lines, 0))
+            return self.run(client, wanted, len(part.lines), arguments(part.verb, part.asked, 0))
         if isinstance(reply, ResponseError):
             raise reply
         return reply
 
-    def _replies(
-        self, client: Any, wanted: Script, scripts: Sequence[Asking], keys: tuple[str, ...], *, alone: bool
-    ) -> list[Any]:
-        """What the server says to each script and, if any, to the question for keys; an error stands in its place."""
+    def _replies(self, client: Any, wanted: Script, parts: Sequence[Part], keys: tuple[str, ...]) -> list[Any]:
+        """What the server says to each part and, if any, to the question for keys; an error stands in its place."""
         if type(client) is not Redis or type(client.connection_pool) is not ConnectionPool:
             pipeline = client.pipeline(transaction=False)
-            for one in scripts:
-                words = arguments(one.verb, one.lines, 0)
+            for one in parts:
+                words = arguments(one.verb, one.asked, 0)
                 pipeline.execute_command("EVALSHA", wanted.digest, len(one.lines), *words)
             if keys:
                 pipeline.execute_command("MGET", *keys)
             return list(pipeline.execute(raise_on_error=False))
         connection = self._connection(client.connection_pool)
-        commands = [packed(wanted.digest, one.verb, one.lines) for one in scripts]
+        commands = [packed(wanted.digest, one.verb, one.asked) for one in parts]
         if keys:
-            commands.append(asked_for(keys) if alone else encoded(("MGET", *keys)))
+            commands.append(asked_for(keys) if len(keys) <= FEW else encoded(("MGET", *keys)))
         connection.send_packed_command([b"".join(commands)], check_health=False)
         # Every answer is read before any is judged: what stays behind would answer the next question.
         return [_read(connection) for _ in commands]
@@ -131,24 +120,6 @@ class Wire:
         connection = getattr(self._mine, "connection", None)
         if connection is not None:
             connection.disconnect()
-
-
-def _distinct(askings: Sequence[Asking]) -> tuple[list[Asking], list[int | None]]:
-    """What the script is to be asked, and which of it tells each its decision.
-
-    Who only looks at the same lines sees the same; what a client has already it asks for by the dozen.
-    """
-    scripts: list[Asking] = []
-    places: list[int | None] = []
-    looks: dict[tuple[Line, ...], int] = {}
-    for one in askings:
-        place = None
-        if one.lines:
-            place = looks.setdefault(one.lines, len(scripts)) if one.verb is Verb.TEST else len(scripts)
-            if place == len(scripts):
-                scripts.append(one)
-        places.append(place)
-    return scripts, places
 
 
 def _read(connection: Any) -> Any:
