@@ -6,7 +6,8 @@
 Needs wrk and redis-server, and nginx for what has nginx in it. The other indexes are installed from the package
 registry that uv is configured for, once, into `.cache/benchmarks`. Every contestant has the same files and a server of
 its own on a free port. `--quick` takes minutes; the full form has pages of 43,000 files and lists of 780,000 names,
-and takes an hour, 30 GB of the temporary folder and 3 GB of memory. A contestant that fails is reported and does not stop the others.
+and takes an hour, 30 GB of the temporary folder and 3 GB of memory. A contestant that fails is reported and does not
+stop the others.
 """
 
 import argparse

@@ -17,15 +17,17 @@ from pkgindex.downloads import delivery
 from pkgindex.downloads.delivery import CONTENT_TYPE, Asset, BytesMissing
 from pkgindex.downloads.lookup import Candidate, file_at_hand, holds
 from pkgindex.downloads.mirrored import way_for
-from pkgindex.downloads.views import PREFIX, SHAPE, asset_of, permanent
+from pkgindex.downloads.views import PREFIX, asset_of, named_by, permanent
 from pkgindex.nearcache import Missing
 from pkgindex.sending import BLOCK_BYTES, Window
 from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, of_fields, sender_of
 from pkgindex.throttles import beside_of
-from pkgindex.worker import TAGS
-from throttling import bandwidth, headers, leases
+from pkgindex.worker import FIELDS, TAGS
+from throttling import bandwidth, headers, leases, plans
 from throttling.decision import Decision
 from throttling.lines import Costs
+from throttling.snapshot import Snapshot
+from throttling.subjects import Caller
 from throttling.take import ONE_REQUEST, Question
 
 METHODS = frozenset({"GET"})
@@ -70,23 +72,35 @@ class Bytes(NamedTuple):
 def asked(environ: Environ, missing: Missing) -> Bytes | None:
     """What the request asks for; None where Django must answer, unless what is `missing` helps."""
     path: str = environ["PATH_INFO"]
-    shape = SHAPE.match(path, len(PREFIX)) if path.startswith(PREFIX) and path.isascii() else None
-    if shape is None or environ.get(TAGS) or of_fields(environ, _is_conditional) or not is_plain(environ, METHODS):
+    named = named_by(path, len(PREFIX)) if path.startswith(PREFIX) and path.isascii() else None
+    if named is None or environ.get(TAGS) or of_fields(environ, _is_conditional) or not is_plain(environ, METHODS):
         return None
-    who, digest = sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing), shape[1] + shape[2] + shape[3]
+    digest, filename, is_metadata = named
+    who = sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing)
     # Who is not known yet is asked for as anybody: so that all that is missing is found out at once.
-    file, keys = file_at_hand(who or ANONYMOUS, digest, shape[4], missing) or (None, ())
-    asset = asset_of(file, digest, is_metadata=bool(shape[5])) if file else None
+    file, keys = file_at_hand(who or ANONYMOUS, digest, filename, missing) or (None, ())
+    asset = asset_of(file, digest, is_metadata=is_metadata) if file else None
     if who is None or file is None or asset is None:
         return None
     way, sender = way_for(asset, file.delivery, file.mirror_policy), sender_of(environ, who)
-    if way not in {delivery.own, delivery.direct} or bandwidth.limits_of(sender):
+    paced, counted = _more_limits(environ, sender)
+    if way not in {delivery.own, delivery.direct} or paced:
         return None
     scope, costs = "metadata", ONE_REQUEST
     if not asset.is_metadata:
-        scope, costs = "download", Costs(size=asset.size, lease=leases.wanted(sender, "download"))
+        scope, costs = "download", Costs(size=asset.size, lease=leases.new() if counted else "")
     question = Question(sender, scope, costs, resource=path, beside=beside_of(keys))
     return Bytes(file, asset, question, delivery.goes_by_accel(way, asset), keys)
+
+
+def _more_limits(environ: Environ, sender: Caller) -> tuple[bool, bool]:
+    """Whether the sender has limits on bandwidth, and on downloads under way; found out once for many requests."""
+    known, snapshot = environ.get(FIELDS, {}), plans.current()
+    held: tuple[Snapshot, Caller, tuple[bool, bool]] | None = known.get(_more_limits)
+    if held is None or held[0] is not snapshot or held[1] is not sender:
+        found = bool(bandwidth.limits_of(sender)), bool(leases.wanted(sender, "download"))
+        held = known[_more_limits] = snapshot, sender, found
+    return held[2]
 
 
 def _is_conditional(environ: Environ) -> bool:

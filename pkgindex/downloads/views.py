@@ -15,7 +15,8 @@ from pkgindex.reading import FILE_POLICY, cache_scope, precondition, read_only
 from pkgindex.throttles import admit_download, give_back, paced
 
 PREFIX = "/packages/"
-SHAPE = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{60})/([^/\x00-\x1f\x7f]{1,300}?)(\.metadata)?\Z")
+SHAPE = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{60})/([^/\x00-\x1f\x7f]+)\Z")
+METADATA, LONGEST = ".metadata", 300  # characters of a file's name, without the former
 YEAR = 31_536_000  # seconds
 SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": FILE_POLICY}
 
@@ -23,12 +24,12 @@ SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": FILE_POL
 @read_only
 def download(request: HttpRequest, path: str) -> HttpResponseBase:
     """A file, or with `.metadata` behind its path its core metadata (PEP 658)."""
-    shape = SHAPE.match(path)
-    if shape is None:
+    named = named_by(path)
+    if named is None:
         raise NotFound("This is not the path of a file.")
-    sha256, filename = shape[1] + shape[2] + shape[3], shape[4]
+    sha256, filename, is_metadata = named
     file = readable_file(caller(request), sha256, filename)
-    asset = asset_of(file, sha256, is_metadata=bool(shape[5]))
+    asset = asset_of(file, sha256, is_metadata=is_metadata)
     if asset is None:
         raise NotFound(f"There is no metadata file for '{filename}'.")
     response = precondition(request, asset.etag, asset.modified) or _deliver(request, asset, file)
@@ -46,6 +47,18 @@ def _deliver(request: HttpRequest, asset: Asset, file: Candidate) -> HttpRespons
         give_back(request)
         raise
     return paced(request, response, decision, asset.size)
+
+
+def named_by(path: str, start: int = 0) -> tuple[str, str, bool] | None:
+    """Digest and name of the file that a path names from `start` on, and whether its metadata is meant."""
+    shape = SHAPE.match(path, start)
+    if shape is None:
+        return None
+    filename = shape[4]
+    is_metadata = filename.endswith(METADATA) and filename != METADATA
+    if is_metadata:
+        filename = filename[: -len(METADATA)]
+    return (shape[1] + shape[2] + shape[3], filename, is_metadata) if len(filename) <= LONGEST else None
 
 
 def asset_of(file: Candidate, sha256: str, *, is_metadata: bool) -> Asset | None:

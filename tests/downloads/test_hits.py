@@ -18,10 +18,12 @@ from pkgindex.blobs import store
 from pkgindex.catalog import services as catalogue
 from pkgindex.catalog.models import File, Index
 from pkgindex.catalog.paths import file_path
+from pkgindex.hits import Hits
 from pkgindex.nearcache import every
+from pkgindex.worker import FIELDS
 from tests.support.catalogue import add_wheel
 from tests.support.gateway import GATES, ask, environ_of, left_after, nobody
-from throttling import services
+from throttling import plans, services
 from throttling.models import Assignment, Limit, Plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -194,6 +196,25 @@ def test_limits_that_last_are_djangos_and_charged_once(django, file, limit, name
     before = left_after(django, dict(environ), "day")
 
     assert [left_after(gate(django), dict(environ), "day") for _ in range(6)] == [before - n for n in range(1, 7)]
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "scopes"), [("pace", "1GB/second", "bandwidth"), ("width", "3 concurrent", "download")]
+)
+def test_limits_that_begin_are_seen_by_requests_that_share_their_fields(django, file, limit, name, rate, scopes):
+    """What was found out about a sender holds as long as the plans that it was found out of."""
+    known: dict = {}
+    environ = environ_of(path_of(file)) | {FIELDS: known}
+    ask(django, environ_of(path_of(file)))
+    (reply,) = Hits(nobody).at_once([dict(environ)])
+    reply.body.close()
+    assert known
+
+    limit(name, rate, scopes)
+    plans.reset()
+    plans.look_if_due()
+
+    assert Hits(nobody).at_once([dict(environ)]) == [None]
 
 
 def test_file_that_is_not_there_is_charged_nothing(django, file, limit, gate):

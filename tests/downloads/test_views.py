@@ -15,6 +15,7 @@ from pkgindex.blobs import store
 from pkgindex.catalog.changes import changing
 from pkgindex.catalog.models import File, Index, Project
 from pkgindex.catalog.paths import file_path
+from pkgindex.downloads.views import PREFIX, named_by
 from pkgindex.nearcache import every
 from tests.support.catalogue import add_wheel
 from tests.support.distributions import metadata, wheel
@@ -282,3 +283,30 @@ def test_accel_leaves_the_bytes_to_nginx(client, file, settings):
     assert response["X-Accel-Redirect"] == f"/blobs/{store.blob_name(file.blob_id)}"
     assert response["Cache-Control"].endswith("immutable")
     assert client.get(path_of(file) + ".metadata").getvalue() == metadata()
+
+
+DIGEST = "ab" + "cd" + "0" * 60
+NAMED = {
+    "a.whl": ("a.whl", False),
+    "a.whl.metadata": ("a.whl", True),
+    "a.metadata.metadata": ("a.metadata", True),
+    ".metadata": (".metadata", False),
+    "x" * 300: ("x" * 300, False),
+    "x" * 300 + ".metadata": ("x" * 300, True),
+    "x" * 301: None,
+    "x" * 301 + ".metadata": None,
+    "": None,
+    "a/b": None,
+    "a\n": None,
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_what_a_path_names(name):
+    """A file, or its metadata; names are bounded, and nothing else is a path of a file."""
+    expected = NAMED[name]
+
+    found = named_by(f"/packages/ab/cd/{'0' * 60}/{name}", len(PREFIX))
+
+    assert found == (expected and (DIGEST, *expected))
+    assert named_by(f"ab/cd/{'0' * 59}/{name}") is None
