@@ -287,6 +287,20 @@ def test_nothing_from_before_a_change_is_answered(public, django, what, change, 
     assert (again is None) == (not status.startswith("200"))
 
 
+@pytest.mark.parametrize("change", [delete_file, delete_project])
+def test_a_file_does_not_outlive_its_project_for_who_has_not_read_the_journal(public, django, change):
+    """That nobody has such a project, as SQL says after a while, is not an old version of it."""
+    path = url(acme(public))
+    ask(django, environ_of(path))
+    change(public)
+    idle()
+    following.journals.clear_local()  # as another process that begins now
+    ask(django, environ_of(PAGE))
+
+    assert once(path) == [None]
+    assert ask(django, environ_of(path))[0].startswith("404")
+
+
 def test_a_change_elsewhere_costs_one_look_into_the_journal(public, django):
     """Pages that did not change are answered again after one request that read what did."""
     for place in (PAGE, OTHER, url(acme(public))):

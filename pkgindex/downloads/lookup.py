@@ -97,7 +97,7 @@ def holds(file: Candidate, held: Beside | None) -> bool:
     """Whether nothing has changed about the file, by what the keys of `file_at_hand` hold; False where unknown."""
     seen = file.version, file.serial
     newest = following.at_hand(file.index_id, file.normalized_name, held, seen)
-    return newest is not None and newest <= file.version
+    return newest is not None and following.ABSENT < newest <= file.version
 
 
 def _now(file: Candidate, missing: Missing) -> Candidate | None:
