@@ -8,22 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.throttling import stores
-from throttling.lines import Asking, Verb, ban_key, ban_line, line_for
+from throttling.lines import KIND, Asking, Verb, ban_key, ban_line, line_for
 from throttling.rates import Limit, Rate, Strategy, Unit, parse
-from throttling.stores.batch import Part, arranged
+from throttling.stores.batch import SUMMABLE, Part, arranged
 
-LIMITS = {
-    name: Limit(name, rate)
-    for name, rate in {
-        "gcra": Rate(10, 1_000_000),
-        "odd": Rate(7, 999_983, burst=9),
-        "shaped": Rate(10, 1_000_000, burst=3, max_delay=400_000),
-        "bytes": Rate(50, 1_000_000, Unit.BYTES),
-        "fixed": parse("8/2 seconds fixed"),
-        "day": parse("40/day calendar"),
-        "month": Rate(30, 0, strategy=Strategy.CALENDAR),
-    }.items()
-}
+LIMITS = {name: limit for name, limit in stores.LIMITS.items() if KIND[limit.rate.strategy] in SUMMABLE}
+LIMITS["bytes"] = Limit("bytes", Rate(50, 1_000_000, Unit.BYTES))  # so few that some are refused
 chosen = st.lists(st.tuples(st.sampled_from(sorted(LIMITS)), st.integers(0, 4)), min_size=1, max_size=4,
                   unique_by=lambda wanted: wanted[0])  # fmt: skip
 waves = st.lists(st.tuples(chosen, st.integers(2, 9), st.sampled_from([0, 1, 150_000, 2_000_001])), max_size=12)
@@ -81,6 +71,19 @@ def test_near_a_limit_each_is_asked_for_alone():
 
     assert [answer.refused_by for answer in answers] == [0] * 7 + [1] * 3
     assert [answer.outcomes[0].level for answer in answers] == [2, 3, 4, 5, 6, 7, 8, 8, 8, 8]
+
+
+def test_however_many_are_near_their_limits_it_is_two_round_trips(round_trips):
+    """Those of all callers are asked for together, and each caller has its own answers."""
+    stores.redis_client().flushdb()
+    lines = [(line_for(LIMITS["fixed"], f"u:{number}", 1),) for number in range(5)]
+    redis = stores.make("redis")
+    redis.decide(Verb.TEST, lines[0])  # connects, and makes the script known
+    found = []
+
+    assert round_trips(lambda: found.extend(redis.decide_each([Asking(Verb.TAKE, one) for one in lines * 10]))) == 2
+    assert [answer.refused_by for answer in found] == [0] * 40 + [1] * 10
+    assert [answer.outcomes[0].level for answer in found[::5]] == [1, 2, 3, 4, 5, 6, 7, 8, 8, 8]
 
 
 def test_who_is_banned_is_refused_each_time():

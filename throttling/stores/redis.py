@@ -4,7 +4,7 @@ The raw client of django-redis is used, always the primary's: a replica would an
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from itertools import compress, groupby, islice
 from typing import Any, TypeVar
 
 from redis import Redis
@@ -48,19 +48,22 @@ class RedisStore(Store):
         parts, places = arranged(askings)
         keys = tuple(dict.fromkeys([key for one in askings for key in one.beside]))
         replies, found = self._wire.take_each(client, self._take, parts, keys)
-        told = [self._told(client, part, parse(reply)) for part, reply in zip(parts, replies, strict=True)]
+        told = self._told(client, parts, list(map(parse, replies)))
         answers = [NOTHING if place is None else next(told[place]) for place in places]
         return [
             answer._replace(beside=tuple([found[key] for key in one.beside])) if one.beside else answer
             for one, answer in zip(askings, answers, strict=True)
         ]
 
-    def _told(self, client: Any, part: Part, answer: Answer) -> Iterator[Answer]:
-        """What each of a part's requests is told; where they do not pass together the script is asked for each."""
-        if not part.is_sum or not answer.refused_by:
-            return part.learnt(answer)
-        replies, _ = self._wire.take_each(client, self._take, [part._replace(times=1)] * part.times, ())
-        return map(parse, replies)
+    def _told(self, client: Any, parts: Sequence[Part], answers: Sequence[Answer]) -> list[Iterator[Answer]]:
+        """What each of the parts' requests is told; those who do not pass together are asked for each alone."""
+        refused = [part.is_sum and bool(answer.refused_by) for part, answer in zip(parts, answers, strict=True)]
+        alone = [part._replace(times=1) for part in compress(parts, refused) for _ in range(part.times)]
+        replies = map(parse, self._wire.take_each(client, self._take, alone, ())[0] if alone else ())
+        return [
+            iter(list(islice(replies, part.times))) if again else part.learnt(answer)
+            for part, answer, again in zip(parts, answers, refused, strict=True)
+        ]
 
     def _decide(self, client: Any, verb: Verb, lines: Sequence[Line], now: int, beside: tuple[str, ...]) -> Answer:
         in_cluster = _is_cluster(client)
