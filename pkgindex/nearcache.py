@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pkgindex import shared
 
+K = TypeVar("K")
 V = TypeVar("V")
 One = tuple["Source", Any]  # a value, by its key
 Missing = list[One]
@@ -177,6 +178,33 @@ class Clearable(Protocol):
 
 
 every: list[Clearable] = []
+
+
+class Recent(Generic[K, V]):
+    """The last `most` values that were noted in this process, by key."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._lock = threading.Lock()
+        every.append(self)
+
+    def find(self, key: K) -> V | None:
+        """The value, None where there is none."""
+        return self._entries.get(key)  # one step of the interpreter, as the lock would be
+
+    def add(self, key: K, value: V) -> None:
+        """Note it, and forget what was noted longest ago."""
+        with self._lock:
+            self._entries[key] = value
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._most:
+                self._entries.popitem(last=False)
+
+    def clear_local(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._entries.clear()
 
 
 def gather(missing: Missing) -> bool:

@@ -80,32 +80,6 @@ class PageLru:
             self.bytes -= _cost(gone)
 
 
-class Names:
-    """The last `most` keys of which nothing was found."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._entries: OrderedDict[Hashable, None] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __contains__(self, key: Hashable) -> bool:
-        """Whether it is one of them."""
-        return key in self._entries
-
-    def add(self, key: Hashable) -> None:
-        """Note one, and forget the one that was noted longest ago."""
-        with self._lock:
-            self._entries[key] = None
-            self._entries.move_to_end(key)
-            while len(self._entries) > self._most:
-                self._entries.popitem(last=False)
-
-    def clear_local(self) -> None:
-        """Forget all."""
-        with self._lock:
-            self._entries.clear()
-
-
 class Flights:
     """One lock for each thing being built, gone again when nobody builds it."""
 

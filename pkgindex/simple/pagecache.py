@@ -44,10 +44,10 @@ from prometheus_client import Histogram
 from pkgindex import nearcache, shared
 from pkgindex.catalog import following, versions
 from pkgindex.catalog.names import is_normalized, is_valid_name
-from pkgindex.nearcache import Missing
+from pkgindex.nearcache import Missing, Recent
 from pkgindex.simple import files, shelves, source
 from pkgindex.simple.blocks import Beat
-from pkgindex.simple.lru import Flights, Names, PageLru, Ready
+from pkgindex.simple.lru import Flights, PageLru, Ready
 from pkgindex.simple.negotiate import Encoding
 from pkgindex.simple.serialize import REVISION, Format
 from throttling.lines import Beside
@@ -76,8 +76,8 @@ builds = Histogram(
 )
 
 local = PageLru(getattr(settings, "PAGE_CACHE_BYTES", LOCAL_BYTES))
-_absent = Names(ABSENT_NAMES)
-nearcache.every += [local, _absent]
+nearcache.every.append(local)
+_absent: Recent[tuple[int, str], bool] = Recent(ABSENT_NAMES)
 _flights = Flights()
 
 
@@ -133,7 +133,7 @@ def fetch(page: PageKey, encoding: Encoding, held: Beside | None = None) -> Read
     version = following.newest(page.index_id, page.name, held or versions.read(page.version_keys))
     if version is None:
         if page.name:
-            _absent.add((page.index_id, page.name))
+            _absent.add((page.index_id, page.name), True)
         return None
     return local.get((page, encoding), version) or _kept(page, encoding, version) or _build(page, encoding, version)
 
@@ -154,7 +154,7 @@ def _may_be_elsewhere(page: PageKey, encoding: Encoding) -> bool:
 
 def was_absent(page: PageKey) -> bool:
     """Whether there was no such project when this process asked last; its version says whether there is one now."""
-    return (page.index_id, page.name) in _absent
+    return _absent.find((page.index_id, page.name)) is not None
 
 
 def version_at_hand(page: PageKey, held: Beside | None) -> int | None:

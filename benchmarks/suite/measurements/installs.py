@@ -32,7 +32,7 @@ class InstallRow(Measurement):
 
     Nobody is asked for the first time: each server has been installed from before. Each installation has folders of
     its own, in memory where there is room: on a disk one takes half as long again as the next, whoever is asked. There
-    they are removed after the round: ext4 passes over places of files that were deleted within a minute or five, one
+    they go after the round: ext4 passes over places of files that were deleted within a minute or five, one
     by one, and an installation right after such a removal took seven times as long. Where a cache lies makes a
     difference too, so those with a warm cache use several in turn.
 
