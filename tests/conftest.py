@@ -14,6 +14,8 @@ from pkgindex.accounts.models import Role, User
 from pkgindex.accounts.roles import Rank
 from pkgindex.catalog.models import Index
 from tests.support import plugin
+from tests.support.catalogue import open_index
+from tests.support.gateway import GATES
 from throttling import plans, stats
 from throttling import store as limiter
 from throttling.snapshot import Snapshot
@@ -125,3 +127,15 @@ def round_trips(monkeypatch) -> Callable[[Callable[[], object]], int]:
         return len(sent)
 
     return count
+
+
+@pytest.fixture
+def public(db) -> Index:
+    """A public default index with a project."""
+    return open_index()
+
+
+@pytest.fixture(params=GATES)
+def gate(request):
+    """How a server asks: any one by a call, our worker at once and then by a call."""
+    return GATES[request.param]

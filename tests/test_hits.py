@@ -7,22 +7,15 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from pkgindex.catalog.models import File, Index
+from pkgindex.catalog.models import File
 from pkgindex.hits import Hits
 from pkgindex.worker import DECIDED
-from tests.support.catalogue import open_index
 from tests.support.gateway import ask, environ_of, left_after, nobody
 from throttling import services, signals
 from throttling.models import Assignment, Exemption, Limit, Plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/simple/acme/"
-
-
-@pytest.fixture
-def public(db) -> Index:
-    """A public default index with a project."""
-    return open_index()
 
 
 @pytest.fixture

@@ -9,21 +9,14 @@ from django_redis import get_redis_connection
 from pkgindex.accounts import services as accounts
 from pkgindex.accounts.models import User
 from pkgindex.audit.record import SYSTEM
-from pkgindex.catalog.models import Index
 from pkgindex.hits import Hits
 from pkgindex.simple import pagecache
 from pkgindex.simple.pagecache import MOST_GATHERED
-from tests.support.catalogue import add_wheel, open_index
+from tests.support.catalogue import add_wheel
 from tests.support.gateway import ask, environ_of, nobody, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/simple/acme/"
-
-
-@pytest.fixture
-def public(db) -> Index:
-    """A public default index with a project."""
-    return open_index()
 
 
 @pytest.fixture

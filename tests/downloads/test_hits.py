@@ -22,18 +22,12 @@ from pkgindex.hits import Hits
 from pkgindex.nearcache import every
 from pkgindex.worker import FIELDS
 from tests.support.catalogue import add_wheel
-from tests.support.gateway import GATES, ask, environ_of, left_after, nobody
+from tests.support.gateway import ask, environ_of, left_after, nobody
 from throttling import plans, services
 from throttling.models import Assignment, Limit, Plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CONTENT = os.urandom(5_000)
-
-
-@pytest.fixture(params=GATES)
-def gate(request):
-    """How a server asks: any one by a call, our worker at once and then by a call."""
-    return GATES[request.param]
 
 
 @pytest.fixture

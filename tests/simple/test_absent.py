@@ -14,25 +14,13 @@ from pkgindex.catalog import versions
 from pkgindex.catalog.models import Index, Project
 from pkgindex.hits import Hits
 from pkgindex.simple import pagecache
-from tests.support.catalogue import add_wheel, open_index
-from tests.support.gateway import GATES, ask, environ_of, left_after, nobody, worker
+from tests.support.catalogue import add_wheel
+from tests.support.gateway import ask, environ_of, left_after, nobody, worker
 from throttling import services
 from throttling.models import Assignment, Limit, Plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NONE = "/simple/none/"
-
-
-@pytest.fixture(params=GATES)
-def gate(request):
-    """How a server asks: any one by a call, our worker at once and then by a call."""
-    return GATES[request.param]
-
-
-@pytest.fixture
-def public(db) -> Index:
-    """A public default index with a project."""
-    return open_index()
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from pkgindex.hits import Hits
 from pkgindex.simple import files, pagecache
 from pkgindex.simple.pagecache import PageKey
 from pkgindex.simple.serialize import Format
-from tests.support.catalogue import add_wheel, open_index
-from tests.support.gateway import GATES, ask, environ_of, left_after, nobody
+from tests.support.catalogue import add_wheel
+from tests.support.gateway import ask, environ_of, left_after, nobody
 from throttling import services
 from throttling.models import Assignment, Limit, Plan
 
@@ -28,22 +28,10 @@ UV = f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 PIP = f"{JSON}, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
 
 
-@pytest.fixture(params=GATES)
-def gate(request):
-    """How a server asks: any one by a call, our worker at once and then by a call."""
-    return GATES[request.param]
-
-
 @pytest.fixture
 def django() -> WSGIHandler:
     """Django without the short way."""
     return WSGIHandler()
-
-
-@pytest.fixture
-def public(db) -> Index:
-    """A public default index with a project."""
-    return open_index()
 
 
 @pytest.fixture
