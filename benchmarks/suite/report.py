@@ -1,10 +1,11 @@
 """The table for the terminal and the report in Markdown."""
 
 import platform
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.suite.environments import version
-from benchmarks.suite.measurements import installs, uploads
+from benchmarks.suite.measurements import installs, latency, uploads
 from benchmarks.suite.measurements.downloads import DownloadRow
 from benchmarks.suite.results import TARGETS, Cell, Results, Row
 
@@ -32,7 +33,7 @@ file lies, in memory or on the disk, makes a difference that lasts: ours and ngi
 copied; and what is installed lies in memory where there is room, since on a disk one installation takes half as long
 again as the next, whoever is asked. uv takes packages in the order of a hash of the index's URL, some of
 which make it a tenth slower: each of its installations spells the URL in another way. Everything in Python runs on
-CPython {python}. The machine has {cores} cores, which the load generator, the servers and other work share: **the
+CPython {python}. The machine has {cores} cores, which the load generator, the servers and other work share{tcp}: **the
 figures themselves mean little; compare the ratios**. Behind each figure stands in brackets the ratio of ours to that
 contestant, the median over rounds of the ratio within one round: above 1 ours did more (in seconds: needed longer).
 
@@ -43,9 +44,11 @@ Ours answers with a token in every request and one exact limiter decision for ea
 widened a hundred times, because the default rates would hold a load generator back. Peers run as they are installed;
 where they want no password, none is checked. "Not run": it cannot take that corpus in reasonable time; "no …": it does
 not offer it."""
-LATENCY = """\
-Milliseconds, p50 / p99, over **one** connection in one round of its own: over sixteen at full load p99 is the queue.
+LATENCY = f"""\
+Milliseconds, p50 / p99, over **one** connection, medians of {latency.TURNS} turns in a round of their own: over sixteen
+at full load p99 is the queue.
 """
+CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 CPU = """\
 *By CPU* is the same ratio computed from the processor time that the server's own processes took for a page (without
 Redis): other work on the machine troubles it less than it troubles pages a second.
@@ -56,7 +59,7 @@ def write(results: Results, path: Path, cores: int) -> None:
     """Write the report."""
     head = HEAD.format(
         command=results.command, date=results.date, rounds=results.rounds, cores=cores,
-        python=platform.python_version(),
+        python=platform.python_version(), tcp=congestion_control(),
         installs=installs.TURNS, uploads=uploads.TURNS, downloads=DownloadRow.turns,
         picture=path.with_suffix(".svg").name,
     )  # fmt: skip
@@ -64,6 +67,13 @@ def write(results: Results, path: Path, cores: int) -> None:
     parts += [f"## {title}\n\n{table(results, part)}" for part, title in PARTS.items() if of(results, part)]
     parts += [section for section in (steps(results), cpu(results), memory(results)) if section]
     path.write_text("\n".join(parts))
+
+
+def congestion_control() -> str:
+    """What TCP uses here, if the kernel says so: with bbr a connection that has waited sends at half of its speed."""
+    with suppress(OSError):
+        return f", and its TCP uses {CONGESTION_CONTROL.read_text().strip()}"
+    return ""
 
 
 def of(results: Results, part: str) -> list[Row]:

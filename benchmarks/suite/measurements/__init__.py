@@ -15,7 +15,7 @@ def chosen(parts: list[str], corpus: Corpus, *, quick: bool) -> list[Measurement
     if "read" in parts:
         found += pages.rows(corpus, 1.0 if quick else 2.0)
     if "latency" in parts:
-        found += latency.rows(corpus, 1.0 if quick else 10.0)
+        found += latency.rows(corpus, 1.0 if quick else 5.0)
     if "download" in parts:
         found += downloads.rows(quick=quick)
     if "upload" in parts:

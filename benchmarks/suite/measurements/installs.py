@@ -20,7 +20,7 @@ from benchmarks.suite.servers import clean_environment, run
 
 SECONDS = 300
 OFTEN = ("ours", "ours+nginx", "nginx")  # these are compared with each other
-TURNS = 30  # of uv, whose installations take a moment
+TURNS = 60  # of uv: one takes a moment, and a tenth more or less than the next, where servers differ by hundredths
 KEPT = 4  # caches of a contestant's last cold installations, which those with a warm cache use in turn
 MEMORY, ROOM = Path("/dev/shm"), 6 << 30  # noqa: S108 - where folders lie in memory, and bytes that must be free
 BEFORE = 8  # installations before the first round by those: after them the worker that they gather in has seen all
