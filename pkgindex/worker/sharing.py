@@ -2,6 +2,7 @@
 
 import errno
 import selectors
+import socket
 import time
 from contextlib import suppress
 from functools import partial
@@ -14,6 +15,8 @@ from pkgindex.worker.fellows import Fellows, hand_over, mailbox, take_over
 
 TAKEN = 16  # connections in one turn
 WINDOW = 0.2  # seconds over which load is measured: an installer's bursts are shorter, and had better stay together
+SILENT = 1  # seconds for which the kernel keeps a connection to itself over which nothing has come in
+DEFER = getattr(socket, "TCP_DEFER_ACCEPT", None)  # Linux has it
 PASSING = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED}
 
 
@@ -41,6 +44,9 @@ class SharingWorker(ThreadWorker):
         """The main loop. What was spent before, on loading the application, says nothing about load."""
         self._measured, self._processor = time.monotonic(), time.process_time()
         self._judge(full=self._is_full())
+        if self._at_once is not None:
+            for listener in self.sockets:
+                _await_first_bytes(listener)
         super().run()
 
     def set_accept_enabled(self, enabled: bool) -> None:
@@ -189,3 +195,12 @@ class SharingWorker(ThreadWorker):
         queue = self.pending_conns if conn.fresh else self.keepalived_conns
         with suppress(ValueError):  # it may be on its way out
             queue.remove(conn)
+
+
+def _await_first_bytes(listener: Any) -> None:
+    """Have connections of a listening socket only when something has come in over them, or nothing for `SILENT`.
+
+    An installer opens dozens at once: the loop would wake up for each of them twice (tcp(7), TCP_DEFER_ACCEPT).
+    """
+    if DEFER is not None and listener.family in {socket.AF_INET, socket.AF_INET6}:
+        listener.setsockopt(socket.IPPROTO_TCP, DEFER, SILENT)

@@ -98,6 +98,24 @@ def test_silent_and_busy_connections(own):
         assert len(stuck.read_bytes(2 * SIZE)) < 2 * SIZE  # it ends
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_DEFER_ACCEPT"), reason="the kernel must be able to wait")
+def test_connection_is_taken_with_its_first_bytes(served):
+    """One that has said nothing costs the worker nothing yet; what it says then, or seconds later, is answered."""
+    process = served.worker_process()
+
+    def is_taken(talk):
+        port = talk.sock.getsockname()[1]
+        return any(one.raddr and one.raddr.port == port for one in process.net_connections())
+
+    with served.connect() as prompt, served.connect() as late:
+        time.sleep(0.3)
+        assert not is_taken(prompt)
+        assert prompt.ask(request("/at-once")).status == 200
+        assert is_taken(prompt)
+        assert until(lambda: is_taken(late), 5)  # after a second: whoever comes to say nothing is not waited for
+        assert late.ask(request("/at-once")).status == 200
+
+
 def test_idle_connections_hold_no_thread(own):
     """Far more than there are threads, new ones that say nothing and old ones that wait."""
     served = own("--keep-alive", "30", threads=2)
