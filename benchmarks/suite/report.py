@@ -33,7 +33,7 @@ file lies, in memory or on the disk, makes a difference that lasts: ours and ngi
 copied; and what is installed lies in memory where there is room, since on a disk one installation takes half as long
 again as the next, whoever is asked. uv takes packages in the order of a hash of the index's URL, some of
 which make it a tenth slower: each of its installations spells the URL in another way. Everything in Python runs on
-CPython {python}. The machine has {cores} cores, which the load generator, the servers and other work share{tcp}: **the
+CPython {python}{tcp}. The machine has {cores} cores, which the load generator, the servers and other work share: **the
 figures themselves mean little; compare the ratios**. Behind each figure stands in brackets the ratio of ours to that
 contestant, the median over rounds of the ratio within one round: above 1 ours did more (in seconds: needed longer).
 
@@ -70,9 +70,9 @@ def write(results: Results, path: Path, cores: int) -> None:
 
 
 def congestion_control() -> str:
-    """What TCP uses here, if the kernel says so: with bbr a connection that has waited sends at half of its speed."""
+    """What TCP uses here, if the kernel says so: bbr paces connections that have waited."""
     with suppress(OSError):
-        return f", and its TCP uses {CONGESTION_CONTROL.read_text().strip()}"
+        return f", and TCP uses {CONGESTION_CONTROL.read_text().strip()}"
     return ""
 
 
