@@ -203,4 +203,5 @@ def _await_first_bytes(listener: Any) -> None:
     An installer opens dozens at once: the loop would wake up for each of them twice (tcp(7), TCP_DEFER_ACCEPT).
     """
     if DEFER is not None and listener.family in {socket.AF_INET, socket.AF_INET6}:
-        listener.setsockopt(socket.IPPROTO_TCP, DEFER, SILENT)
+        with suppress(OSError):  # it is no worse without, and some kernels know the option by name alone
+            listener.setsockopt(socket.IPPROTO_TCP, DEFER, SILENT)

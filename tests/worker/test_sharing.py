@@ -1,5 +1,6 @@
 """The workers of a server share its connections: one has them all as long as it can bear that."""
 
+import errno
 import json
 import signal
 import socket
@@ -11,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 import psutil
 import pytest
 
+from pkgindex.worker import sharing
 from tests.worker.served import Served, Talk, request, until
 
 OPTIONS = ("--workers", "2", "--keep-alive", "30")
@@ -234,3 +236,14 @@ def test_with_sockets_of_their_own_the_kernel_spreads(tmp_path):
     """`reuse_port`: nobody waits for another to take what only this worker can."""
     with Served(tmp_path, (*OPTIONS, "--reuse-port")) as served, ExitStack() as stack:
         assert all(who(stack.enter_context(served.connect())) for _ in range(20))
+
+
+def test_kernel_that_cannot_wait_for_first_bytes_is_no_hindrance():
+    """A worker starts all the same."""
+
+    class Listener(socket.socket):
+        def setsockopt(self, *_words):
+            raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+
+    with Listener() as listener:
+        sharing._await_first_bytes(listener)
