@@ -107,9 +107,10 @@ def test_connection_is_taken_with_its_first_bytes(served):
         port = talk.sock.getsockname()[1]
         return any(one.raddr and one.raddr.port == port for one in process.net_connections())
 
+    began = time.monotonic()
     with served.connect() as prompt, served.connect() as late:
         time.sleep(0.3)
-        assert not is_taken(prompt)
+        assert not is_taken(prompt) or time.monotonic() - began > 1  # a busy machine may have slept for longer
         assert prompt.ask(request("/at-once")).status == 200
         assert is_taken(prompt)
         assert until(lambda: is_taken(late), 5)  # after a second: whoever comes to say nothing is not waited for
