@@ -238,12 +238,17 @@ def test_with_sockets_of_their_own_the_kernel_spreads(tmp_path):
         assert all(who(stack.enter_context(served.connect())) for _ in range(20))
 
 
+@pytest.mark.skipif(sharing.DEFER is None, reason="nothing is asked of a kernel that does not know it")
 def test_kernel_that_cannot_wait_for_first_bytes_is_no_hindrance():
-    """A worker starts all the same."""
+    """It is asked to, and the worker starts all the same."""
+    asked = []
 
     class Listener(socket.socket):
-        def setsockopt(self, *_words):
+        def setsockopt(self, *words):
+            asked.append(words)
             raise OSError(errno.ENOPROTOOPT, "Protocol not available")
 
     with Listener() as listener:
         sharing._await_first_bytes(listener)
+
+    assert asked == [(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, sharing.SILENT)]
