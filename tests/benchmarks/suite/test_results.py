@@ -49,5 +49,18 @@ def test_latencies_stand_as_median_and_99th_percentile():
     assert "| one file, HTML, gzip (ms) | 0.50 / 1.25 | 0.10 / 0.20 |" in report.table(found, "latency")
 
 
+@pytest.mark.parametrize(("said", "told"), [("bbr\n", ", and TCP uses bbr"), (None, "")])
+def test_the_report_names_what_tcp_uses_where_the_kernel_says_so(tmp_path, monkeypatch, said, told):
+    """Ratios of files of a megabyte differ with it; other systems do not say."""
+    place = tmp_path / "control"
+    if said is not None:
+        place.write_text(said)
+    monkeypatch.setattr(report, "CONGESTION_CONTROL", place)
+
+    assert report.congestion_control() == told
+    report.write(results(), tmp_path / "report.md", 2)
+    assert ("TCP uses bbr" in (tmp_path / "report.md").read_text()) is bool(told)
+
+
 def lines(found: Results) -> list[str]:
     return report.targets(found).splitlines()
