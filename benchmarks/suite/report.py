@@ -70,7 +70,7 @@ def write(results: Results, path: Path, cores: int) -> None:
 
 
 def congestion_control() -> str:
-    """What TCP uses here, if the kernel says so: with bbr files of 1 MB come more slowly through nginx than with cubic."""
+    """What TCP uses here, if the kernel says so: bbr sends files of 1 MB through nginx more slowly than cubic."""
     with suppress(OSError):
         return f", and TCP uses {CONGESTION_CONTROL.read_text().strip()}"
     return ""
