@@ -25,6 +25,7 @@ PAUSE_SECONDS, FULL_PAUSE_SECONDS = 0.05, 0.002
 
 FULL = 1_000  # ranks from here on are those of workers at their limit
 NOBODY = 2**31 - 1  # rank of a slot that nobody has
+EVERY = 2**31 - 1  # connections: no more than any worker has
 CARRIED = 1_024  # bytes at most of what goes with a connection: two addresses, of which paths have 108
 
 _TIME = Struct("d")  # when it was written, on the monotonic clock of this host
@@ -84,30 +85,33 @@ class Fellows:
         states = _STATES.unpack_from(_shared, _TIMES.size)
         if min(states[::2]) >= rank:  # asked for each connection, and nearly always so
             return 0.0
-        now, times = time.monotonic(), _TIMES.unpack_from(_shared)
-        others = (
-            other
-            for slot, (written, other) in enumerate(zip(times, states[::2], strict=True))
-            if now - written < ALIVE_SECONDS and slot != self._mine
-        )
-        first = min(others, default=NOBODY)
+        first = min([other for other, _ in self._others()], default=NOBODY)
         if first >= rank:
             return 0.0
         return FULL_PAUSE_SECONDS if first >= FULL else PAUSE_SECONDS
 
-    def surplus(self) -> int:
-        """How many of its connections in use one that is at its limit should hand over, if it is worth while."""
+    def surplus(self, *, little: bool = False) -> int:
+        """How many of its connections in use this worker should hand over; `little`: it could do without all of them.
+
+        One that is at its limit keeps its share, if it is worth while. One that has little to do gives whatever is
+        asked from now on to the first that is not at its limit, if that is another: connections that are kept, as a
+        proxy keeps them, would else stay wherever a busy moment has spread them.
+        """
+        others = self._others()
         if not self.full:
-            return 0
+            return EVERY if little and min([rank for rank, _ in others], default=NOBODY) < self._mine else 0
+        surplus = self._busy - -(-(self._busy + sum([busy for _, busy in others])) // (len(others) + 1))
+        return surplus if 4 * surplus >= self._busy else 0
+
+    def _others(self) -> list[tuple[int, int]]:
+        """Ranks of the others that live, and over how many connections each was asked lately."""
         now, times = time.monotonic(), _TIMES.unpack_from(_shared)
-        states = _STATES.unpack_from(_shared, _TIMES.size)
-        others = [
-            busy
-            for slot, (written, busy) in enumerate(zip(times, states[1::2], strict=True))
+        states = iter(_STATES.unpack_from(_shared, _TIMES.size))
+        return [
+            (rank, busy)
+            for slot, (written, rank, busy) in enumerate(zip(times, states, states, strict=True))
             if now - written < ALIVE_SECONDS and slot != self._mine
         ]
-        surplus = self._busy - -(-(self._busy + sum(others)) // (len(others) + 1))
-        return surplus if 4 * surplus >= self._busy else 0
 
 
 def hand_over(sock: socket.socket, client: Any, server: Any) -> bool:

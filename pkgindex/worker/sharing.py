@@ -11,7 +11,7 @@ from typing import Any
 from gunicorn.workers.gthread import ThreadWorker
 
 from pkgindex.worker.connection import Connection
-from pkgindex.worker.fellows import Fellows, hand_over, mailbox, take_over
+from pkgindex.worker.fellows import ALIVE_SECONDS, Fellows, hand_over, mailbox, take_over
 
 TAKEN = 16  # connections in one turn
 WINDOW = 0.2  # seconds over which load is measured: an installer's bursts are shorter, and had better stay together
@@ -24,6 +24,7 @@ class SharingWorker(ThreadWorker):
     """`gthread` that takes connections into its poller, leaves some to other workers and hands some over to them."""
 
     alive: bool
+    little = 0.1  # of a processor: whoever takes over what has so little to do is not soon at its limit
     limit = 0.4  # of a processor, above which others are to help: waiting for Redis and disks leaves it little more
 
     def __init__(self, *words: Any, **named: Any) -> None:
@@ -37,6 +38,8 @@ class SharingWorker(ThreadWorker):
         self._asked: set[Connection] = set()  # over which something came in since the load was measured
         self._in_threads: set[Connection] = set()
         self._surplus = 0  # connections that others should have
+        self._gave = False  # some to others, since the load was measured
+        self._keeps_until = 0.0  # on the monotonic clock: until then the first gets nothing from this one
         self._watches_mailbox = False
         self._measured = self._processor = 0.0
 
@@ -87,6 +90,8 @@ class SharingWorker(ThreadWorker):
                 self._measure(now)
             else:
                 self._fellows.tell(self.nr_conns)
+        if self._gave:
+            timeout = min(timeout, WINDOW)  # what nobody could take is to come back
         if now < self._accept_from:
             timeout = min(timeout, self._accept_from - now)
         self._gave_chance = self._accepting and self._accept_from > 0
@@ -123,8 +128,11 @@ class SharingWorker(ThreadWorker):
         share = (processor - self._processor) / (now - self._measured)
         self._measured, self._processor = now, processor
         self._surplus = 0
-        self._take_over()  # whoever was to have it may have ended
-        self._judge(full=self._is_full(share))
+        if self._take_over() and self._gave:  # whoever was to have it may have ended, or hang
+            self._keeps_until = now + ALIVE_SECONDS
+        self._gave = False
+        little = share < self.little and self._shares_sockets and now >= self._keeps_until
+        self._judge(full=self._is_full(share), little=little)
         self._asked.clear()
 
     def _is_full(self, share: float = 0.0) -> bool:
@@ -132,11 +140,12 @@ class SharingWorker(ThreadWorker):
         # Two threads at once hold up each other and the loop; and who cannot hand over had better share from the start.
         return share > self.limit or len(self._in_threads) > 1 or self._at_once is None
 
-    def _judge(self, *, full: bool) -> None:
+    def _judge(self, *, full: bool, little: bool = False) -> None:
         """Say whether this worker is at its limit, and find out whether others should have some of its connections."""
+        full = full or self.nr_conns >= self.worker_connections
         self._fellows.note(full=full, busy=len(self._asked | self._in_threads))
         self._fellows.tell(self.nr_conns)
-        self._surplus = self._fellows.surplus()
+        self._surplus = self._fellows.surplus(little=little)
         # What this one has sent is not for itself.
         self._watch_mailbox(wanted=self._surplus == 0 and self.nr_conns < self.worker_connections)
 
@@ -148,16 +157,17 @@ class SharingWorker(ThreadWorker):
             else:
                 self.poller.unregister(mailbox)
 
-    def _take_over(self, _mailbox: Any = None) -> None:
-        """Take what other workers have handed over."""
-        for _ in range(TAKEN):
+    def _take_over(self, _mailbox: Any = None) -> bool:
+        """Take what other workers have handed over; whether there was anything."""
+        for taken in range(TAKEN):
             if self.nr_conns >= self.worker_connections:
                 self._watch_mailbox(wanted=False)
-                break
+                return taken > 0
             handed = take_over()
             if handed is None:
-                break
+                return taken > 0
             self._welcome(*handed)
+        return True
 
     def enqueue_req(self, conn: Any) -> None:
         """Let a thread go on with a connection."""
@@ -179,7 +189,7 @@ class SharingWorker(ThreadWorker):
         self._asked.add(conn)
         if self._surplus <= 0 or conn.early or not hand_over(conn.sock, conn.client, conn.server):
             return False
-        self._surplus -= 1
+        self._surplus, self._gave = self._surplus - 1, True
         self._asked.discard(conn)  # others count it now
         self._forget(conn)
         return True

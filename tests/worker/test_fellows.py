@@ -7,6 +7,7 @@ import pytest
 
 from pkgindex.worker.fellows import (
     ALIVE_SECONDS,
+    EVERY,
     FULL_PAUSE_SECONDS,
     PAUSE_SECONDS,
     SLOTS,
@@ -82,12 +83,19 @@ def test_who_is_full_has_a_surplus(fellows, mine, others, expected, full):
     assert one.surplus() == expected
 
 
-def test_who_is_not_full_has_none(fellows):
-    """However much others lack."""
-    one, two, _ = fellows
-    one.note(full=False, busy=20)
-    two.tell(0)
-    assert one.surplus() == 0
+def test_who_has_little_to_do_gives_all_to_the_first(fellows, clock):
+    """That is not at its limit and lives; whoever has more to do, or is the first, keeps what it has."""
+    one, two, three = fellows
+    for fellow in fellows:
+        fellow.note(full=False, busy=20)
+        fellow.tell(20)
+    assert [fellow.surplus(little=True) for fellow in fellows] == [0, EVERY, EVERY]
+    assert [fellow.surplus(little=False) for fellow in fellows] == [0, 0, 0]
+    one.note(full=True, busy=20)
+    one.tell(20)
+    assert [fellow.surplus(little=True) for fellow in (two, three)] == [0, EVERY]
+    clock[0] += ALIVE_SECONDS
+    assert three.surplus(little=True) == 0
 
 
 def test_a_connection_arrives_as_it_was_sent():

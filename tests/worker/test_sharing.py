@@ -168,6 +168,17 @@ def test_after_a_rest_connections_gather_again(own):
         assert until(lambda: {who(stack.enter_context(own.connect())) for _ in range(6)} == {first}, 3)
 
 
+def test_kept_connections_gather_again_too(own):
+    """As those of nginx, which are never new: a busy moment has spread them, and it is long ago."""
+    with ExitStack() as stack:
+        talks = [stack.enter_context(own.connect()) for _ in range(8)]
+        first = {who(talk) for talk in talks}
+        with asking(talks, "/spin") as last:
+            assert until(lambda: halved(last))
+        assert until(lambda: {who(talk) for talk in talks} == first, 3)
+        assert {who(talk) for talk in talks} == first  # and so they stay
+
+
 def test_no_connection_is_lost_on_its_way(own):
     """Connections go to and fro between load and rest, and each question is answered, closely after the one before."""
     with ExitStack() as stack:
