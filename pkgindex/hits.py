@@ -10,6 +10,7 @@ Any WSGI server can call `Hits`. Our own worker (`pkgindex.worker`) asks `at_onc
 come in meanwhile, and calls with those that were not answered.
 """
 
+import atexit
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from pkgindex.downloads import hits as files
 from pkgindex.nearcache import Missing
 from pkgindex.shortway import Application, Asked, Environ, Reply, Start, Way
 from pkgindex.simple import hits as pages
+from pkgindex.tally import Tally
 from pkgindex.throttles import HELD
 from pkgindex.worker import DECIDED, LINES
 from throttling import delays, plans, store, take
@@ -40,6 +42,8 @@ class Hits:
 
     def __init__(self, django: Application) -> None:
         self._django = django
+        self._tally = Tally()
+        atexit.register(self._tally.flush)
         self._asked = 0.0  # when somebody asked last, on the monotonic clock
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
@@ -48,7 +52,9 @@ class Hits:
         reply = _guarded(environ)
         if reply is None:
             return self._django(environ, start_response)
-        _count(reply, perf_counter() - began)
+        metrics.note(reply.scope, reply.status, perf_counter() - began, reply.decisions)
+        if reply.charged:
+            metrics.download_bytes.inc(reply.charged)
         start_response(LINES[reply.status], reply.fields)
         return reply.body
 
@@ -60,13 +66,12 @@ class Hits:
         began, self._asked = perf_counter(), monotonic()
         # While Redis is away a decision may have to wait for it.
         replies: list[Reply | None] = _at_once(environs) if store.is_well() else [None] * len(environs)
-        for reply in replies:
-            if reply is not None:
-                _count(reply, perf_counter() - began)
+        self._tally.add(replies, perf_counter() - began)
         return replies
 
     def upkeep(self) -> None:
-        """Do what no request is to wait for; for a thread, once a second. Nothing after half a minute's pause."""
+        """Do what no request is to wait for; for a thread, once a second. After a pause it only counts."""
+        self._tally.flush()
         if monotonic() - self._asked >= nearcache.LATELY:
             return
         try:
@@ -77,12 +82,6 @@ class Hits:
         except Exception:
             # Nobody waits for this thread, so nobody else would tell; without it requests look up what they need.
             log.exception("what is asked for lately could not be renewed; requests do that")
-
-
-def _count(reply: Reply, seconds: float) -> None:
-    metrics.note(reply.scope, reply.status, seconds, reply.decisions)
-    if reply.charged:
-        metrics.download_bytes.inc(reply.charged)
 
 
 def _guarded(environ: Environ) -> Reply | None:
@@ -163,8 +162,7 @@ def _reply(asked: Asked, decision: Decision, environ: Environ) -> Reply | None:
     """The answer; where there is none yet the decision is kept for whoever calls, since it is charged already."""
     if asked.question.verb is Verb.TAKE:
         environ[DECIDED] = asked, decision
-    at_once = decision.allowed and not decision.delay_us and not take.is_shadowed(decision)
-    return asked.reply(decision, environ) if at_once and asked.is_settled(decision) else None
+    return asked.reply(decision, environ) if decision.is_smooth and asked.is_settled(decision) else None
 
 
 def _asked(environ: Environ, missing: Missing) -> Asked | None:

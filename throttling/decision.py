@@ -44,9 +44,10 @@ class Result(NamedTuple):
     @property
     def remaining(self) -> int:
         """How much passes before the limit refuses; 0 means that the next unit is refused."""
-        if self.rate.strategy is Strategy.GCRA:
-            return self.rate.units_in(self.rate.tau + self.rate.max_delay - self.outcome.level)
-        return max(0, self.rate.quota - self.outcome.level)
+        rate = self.limit.rate
+        if rate.strategy is Strategy.GCRA:
+            return rate.units_in(rate.tau + rate.max_delay - self.outcome.level)
+        return max(0, rate.quota - self.outcome.level)
 
     @property
     def used(self) -> int:
@@ -56,16 +57,18 @@ class Result(NamedTuple):
     @property
     def more_in(self) -> int | None:
         """Time until there is more than now; None where waiting does not help."""
-        if self.refused:
-            return self.outcome.wait if self.outcome.wait >= 0 else None
-        if self.rate.strategy is Strategy.GCRA:
-            return min(self.rate.time_of(1), self.outcome.reset)
-        return self.outcome.reset if self.outcome.reset >= 0 else None
+        rate, outcome = self.limit.rate, self.outcome
+        if outcome.refused:
+            return outcome.wait if outcome.wait >= 0 else None
+        if rate.strategy is Strategy.GCRA:
+            return min(rate.time_of(1), outcome.reset)
+        return outcome.reset if outcome.reset >= 0 else None
 
     @property
     def nearly_used(self) -> bool:
         """True from 80 % on of a quota that people plan with: hours, days, months, bytes kept."""
-        long = self.rate.period == 0 or self.rate.period >= 3_600_000_000 or self.rate.unit is Unit.STORAGE
+        rate = self.limit.rate
+        long = rate.period == 0 or rate.period >= 3_600_000_000 or rate.unit is Unit.STORAGE
         return long and self.used >= WARN_AT * self.quota
 
     def used_up_in(self, window: int) -> int | None:
@@ -107,6 +110,11 @@ class Decision(NamedTuple):
     def degraded(self) -> bool:
         """True where local memory decided because the store is away."""
         return self.answer.degraded
+
+    @property
+    def is_smooth(self) -> bool:
+        """True where the request may go on at once, and no limit that only watches would have refused it."""
+        return self.allowed and not any(outcome.refused or outcome.wait for outcome in self.answer.outcomes)
 
     @property
     def delay_us(self) -> int:

@@ -58,8 +58,9 @@ def policy(limit: Limit, subject: str) -> str:
 
 def state(result: Result) -> str:
     """One item of RateLimit: what remains, and when there is more."""
-    text = f'"{result.limit.name}";r={min(result.remaining, result.quota) if not result.refused else 0}'
-    return text if result.more_in is None else f"{text};t={seconds(result.more_in)}"
+    remaining, more_in = 0 if result.refused else min(result.remaining, result.quota), result.more_in
+    text = f'"{result.limit.name}";r={remaining}'
+    return text if more_in is None else f"{text};t={seconds(more_in)}"
 
 
 def partition(subject: str) -> str:
