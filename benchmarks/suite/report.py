@@ -32,7 +32,8 @@ uploaded to ours {uploads} times a round, and files downloaded from ours and fro
 file lies, in memory or on the disk, makes a difference that lasts: ours and nginx send the same files, linked, not
 copied; and what is installed lies in memory where there is room, since on a disk one installation takes half as long
 again as the next, whoever is asked. uv takes packages in the order of a hash of the index's URL, some of
-which make it a tenth slower: each of its installations spells the URL in another way. Everything in Python runs on
+which make it a tenth slower: each of its installations spells the URL in another way, and a warm cache is what
+an installation from the same URL has left there right before. Everything in Python runs on
 CPython {python}{tcp}. The machine has {cores} cores, which the load generator, the servers and other work share: **the
 figures themselves mean little; compare the ratios**. Behind each figure stands in brackets the ratio of ours to that
 contestant, the median over rounds of the ratio within one round: above 1 ours did more (in seconds: needed longer).

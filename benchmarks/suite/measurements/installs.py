@@ -6,8 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -20,31 +19,27 @@ from benchmarks.suite.servers import clean_environment, run
 
 SECONDS = 300
 OFTEN = ("ours", "ours+nginx", "nginx")  # these are compared with each other
-TURNS = 60  # of uv: one takes a moment, and a tenth more or less than the next, where servers differ by hundredths
-KEPT = 4  # caches of a contestant's last cold installations, which those with a warm cache use in turn
+TURNS = 100  # of uv: one takes a moment, and a tenth more or less than the next, where servers differ by hundredths
 MEMORY, ROOM = Path("/dev/shm"), 6 << 30  # noqa: S108 - where folders lie in memory, and bytes that must be free
 BEFORE = 8  # installations before the first round by those: after them the worker that they gather in has seen all
 
 
 @dataclass(eq=False)
 class InstallRow(Measurement):
-    """One installer, with an empty cache or with what the cold row of the same round left there.
+    """One installer, with an empty cache or with what an installation right before, unmeasured, has left there.
 
     Nobody is asked for the first time: each server has been installed from before. Each installation has folders of
     its own, in memory where there is room: on a disk one takes half as long again as the next, whoever is asked. There
     they go after the round: ext4 passes over places of files that were deleted within a minute or five, one
-    by one, and an installation right after such a removal took seven times as long. Where a cache lies makes a
-    difference too, so those with a warm cache use several in turn.
+    by one, and an installation right after such a removal took seven times as long.
 
     uv takes the packages in the order of a hash of where they come from. With one URL the largest is the last to be
     linked, while all other threads are idle, and everything takes a tenth longer than with another, whichever server
-    is behind it. So each of many installations writes the same credentials in another way.
+    is behind it. So each of many installations writes the same credentials in another way; a cache knows one URL.
     """
 
     installer: str
     warm: bool
-    # Caches with the URLs they know, by contestant, the one to be used last; both rows of an installer have them.
-    known: dict[str, deque[tuple[Path, str]]] = field(default_factory=dict)
 
     part = "install"
     unit = "s"
@@ -57,7 +52,6 @@ class InstallRow(Measurement):
         if self.installer != "pip":
             self.turns, self.often = TURNS, OFTEN
         self._used: list[Path] = []
-
         self._number = 0
         # What is in memory is removed at once; see `clear` for the rest.
         self._memory = MEMORY if _room() >= ROOM else None
@@ -73,29 +67,27 @@ class InstallRow(Measurement):
         home = Path(tempfile.mkdtemp(prefix="install-", dir=self._memory or one.home.parent))
         self._used.append(home)
         self._number += 1
-        known = self.known.setdefault(one.name, deque(maxlen=KEPT))
-        if self.warm and known:
-            known.rotate(1)
-        else:
-            known.append((home / "cache", index_url(one, self._number if one.name in self.often else 0)))
-        run([uv(), "venv", "--quiet", "--seed", "--python", sys.executable, home / "env"], seconds=60)
-        command = self._command(home / "env", *known[-1])
+        url = index_url(one, self._number if one.name in self.often else 0)
+        if self.warm:
+            self._install(home / "before", home / "cache", url)
+        seconds = self._install(home / "env", home / "cache", url)
+        if self._memory:
+            self.clear()
+        return Figure(seconds, 1)
+
+    def _install(self, env: Path, cache: Path, url: str) -> float:
+        """How many seconds it took, without the making of the environment."""
+        run([uv(), "venv", "--quiet", "--seed", "--python", sys.executable, env], seconds=60)
+        command = self._command(env, cache, url)
         os.sync()  # else the files of the contestant before are written while this one installs
         begun = time.monotonic()
         run(command, seconds=SECONDS, env=clean_environment())
-        seconds = time.monotonic() - begun
-        if self._memory:
-            self._remove({cache.parent for caches in self.known.values() for cache, _ in caches})
-        return Figure(seconds, 1)
+        return time.monotonic() - begun
 
     def clear(self) -> None:
-        self.known.clear()
-        self._remove(set())
-
-    def _remove(self, kept: set[Path]) -> None:
-        for folder in [folder for folder in self._used if folder not in kept]:
+        for folder in self._used:
             shutil.rmtree(folder, ignore_errors=True)
-            self._used.remove(folder)
+        self._used.clear()
 
     def _command(self, home: Path, cache: Path, url: str) -> list[str | Path]:
         python = home / "bin" / "python"
@@ -128,5 +120,4 @@ def index_url(one: Contestant, way: int = 0) -> str:
 
 def rows() -> list[InstallRow]:
     """Both installers, cold and warm."""
-    shared: dict[str, dict[str, deque[tuple[Path, str]]]] = {"uv pip": {}, "pip": {}}
-    return [InstallRow(installer, warm, known) for installer, known in shared.items() for warm in (False, True)]
+    return [InstallRow(installer, warm) for installer in ("uv pip", "pip") for warm in (False, True)]

@@ -1,12 +1,10 @@
 """Where the benchmark's installations lie, and what is left of them."""
 
-from collections import deque
-
 import pytest
 
 from benchmarks.suite.contestant import Contestant
 from benchmarks.suite.measurements import installs
-from benchmarks.suite.measurements.installs import KEPT, InstallRow, index_url
+from benchmarks.suite.measurements.installs import InstallRow, index_url
 
 
 class Named(Contestant):
@@ -24,14 +22,22 @@ class Named(Contestant):
 
 
 @pytest.fixture
-def one(tmp_path, monkeypatch):
+def asked():
+    """The commands that were run, without what makes an environment."""
+    return []
+
+
+@pytest.fixture
+def one(tmp_path, monkeypatch, asked):
     """A contestant whose installations only make folders."""
 
     def install(command, **_more):
-        for word in map(str, command):
-            if word.endswith(("/env", "/cache")):
-                (tmp_path / "made").write_text(word)
+        words = list(map(str, command))
+        for word in words:
+            if word.endswith(("/env", "/before", "/cache")):
                 installs.Path(word).mkdir(exist_ok=True)
+        if "install" in words:
+            asked.append(words)
 
     monkeypatch.setattr(installs, "run", install)
     monkeypatch.setattr(installs, "uv", lambda: "uv")
@@ -50,57 +56,60 @@ def memory(tmp_path, monkeypatch):
     return folder
 
 
-def rows() -> list[InstallRow]:
-    """Cold and warm, sharing what the first leaves."""
-    shared: dict = {}
-    return [InstallRow("uv pip", warm, shared) for warm in (False, True)]
+def after(word: str, command: list[str]) -> str:
+    """What a command says after an option."""
+    return command[command.index(word) + 1]
 
 
-def test_memory_keeps_the_last_caches_alone(one, memory, monkeypatch):
-    """However many installations there are; those with a warm cache use each in turn and leave nothing."""
+def test_nothing_stays_in_memory(one, memory, monkeypatch):
+    """However many installations there are."""
     monkeypatch.setattr(installs, "ROOM", 0)
-    cold, warm = rows()
+    for warm in (False, True):
+        row = InstallRow("uv pip", warm)
+        for _ in range(3):
+            row.once(one, 1)
+            assert list(memory.iterdir()) == []
 
-    for _ in range(KEPT + 3):
-        cold.once(one, 1)
-    assert len(list(memory.iterdir())) == KEPT
-    used = []
-    for _ in range(2 * KEPT):
-        warm.once(one, 1)
-        used.append(warm.known["ours"][-1])
-    assert len(list(memory.iterdir())) == KEPT
-    assert used == 2 * used[:KEPT]
-    assert len(set(used)) == KEPT
-    for row in (cold, warm):
-        row.clear()
-    assert list(memory.iterdir()) == []
+
+@pytest.mark.parametrize("installer", ["uv pip", "pip"])
+def test_a_warm_cache_is_what_an_installation_has_just_left(one, memory, asked, monkeypatch, installer):
+    """With the same URL, into another environment; each has a cache of its own."""
+    monkeypatch.setattr(installs, "ROOM", 0)
+    row = InstallRow(installer, warm=True)
+    row.once(one, 1)
+    row.once(one, 2)
+
+    assert len(asked) == 4
+    for before, measured in (asked[:2], asked[2:]):
+        for word in ("--cache-dir", "--index-url"):
+            assert after(word, before) == after(word, measured)
+        assert before != measured
+    assert after("--cache-dir", asked[0]) != after("--cache-dir", asked[2])
 
 
 def test_without_room_folders_lie_on_the_disk_until_the_round_ends(one, memory, monkeypatch):
     """Since removing them there would slow down the next installation."""
     monkeypatch.setattr(installs, "ROOM", 1 << 60)
-    cold, _ = rows()
+    cold = InstallRow("uv pip", warm=False)
 
-    for _ in range(KEPT + 3):
+    for _ in range(3):
         cold.once(one, 1)
 
     assert list(memory.iterdir()) == []
     folders = [path for path in one.home.parent.iterdir() if path.name.startswith("install-")]
-    assert len(folders) == KEPT + 3
+    assert len(folders) == 3
     cold.clear()
     assert [path.name for path in one.home.parent.iterdir()] == ["ours"]
 
 
-def test_each_installation_spells_the_same_credentials_in_another_way(one, memory, monkeypatch):
+def test_each_installation_spells_the_same_credentials_in_another_way(one, memory, asked, monkeypatch):
     """And none of them twice, though folders are removed meanwhile."""
     monkeypatch.setattr(installs, "ROOM", 0)
-    cold, _ = rows()
-    urls = []
+    cold = InstallRow("uv pip", warm=False)
 
     for _ in range(len(one.auth[1])):
         cold.once(one, 1)
-        urls.append(cold.known["ours"][-1][1])
 
+    urls = [after("--index-url", command) for command in asked]
     assert len(set(urls)) == len(urls)
     assert index_url(one, 0) not in urls
-    assert isinstance(cold.known["ours"], deque)
