@@ -15,6 +15,7 @@ class Connection(TConn):
         super().__init__(*words)
         self.keepalive = keepalive  # seconds; asking gunicorn's configuration costs much more
         self.early = b""  # what the loop has read of a request that it does not answer, or not yet
+        self.is_ready = False  # a request is to be answered in this turn
         self.decided: Any = None  # what the application has decided about that
         self.out: Outgoing | None = None
         self.active = time.monotonic()  # when something last moved

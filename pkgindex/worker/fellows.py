@@ -25,7 +25,6 @@ PAUSE_SECONDS, FULL_PAUSE_SECONDS = 0.05, 0.002
 
 FULL = 1_000  # ranks from here on are those of workers at their limit
 NOBODY = 2**31 - 1  # rank of a slot that nobody has
-EVERY = 2**31 - 1  # connections: no more than any worker has
 CARRIED = 1_024  # bytes at most of what goes with a connection: two addresses, of which paths have 108
 
 _TIME = Struct("d")  # when it was written, on the monotonic clock of this host
@@ -34,11 +33,42 @@ _TIMES, _STATES = Struct(f"{SLOTS}d"), Struct(f"{2 * SLOTS}i")
 _shared = mmap.mmap(-1, _TIMES.size + _STATES.size)
 _STATES.pack_into(_shared, _TIMES.size, *[NOBODY, 0] * SLOTS)
 
-# Whoever hands nothing over reads from the one end what others have sent into the other; the kernel bounds how much.
-mailbox, _inlet = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-for _end in (mailbox, _inlet):
-    _end.setblocking(False)
-    atexit.register(_end.close)
+
+class Mailbox:
+    """What some workers hand over and others take: whoever reads first. The kernel bounds how much is on its way."""
+
+    def __init__(self) -> None:
+        self.outlet, self._inlet = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        for end in (self.outlet, self._inlet):
+            end.setblocking(False)
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Nobody hands over or takes any more."""
+        self.outlet.close()
+        self._inlet.close()
+
+    def put(self, sock: socket.socket, client: Any, server: Any) -> bool:
+        """Hand over a connection; False where that cannot be now. The caller closes its own copy."""
+        with suppress(OSError, ValueError):
+            socket.send_fds(self._inlet, [marshal.dumps((client, server))], [sock.fileno()])
+            return True
+        return False
+
+    def take(self) -> "Handed | None":
+        """A connection that another worker has handed over, if there is one."""
+        try:
+            told, descriptors, _flags, _address = socket.recv_fds(self.outlet, CARRIED, 1)
+        except OSError:
+            return None
+        if not descriptors:
+            return None
+        client, server = marshal.loads(told)  # noqa: S302 - of a process of our own
+        return Handed(socket.socket(fileno=descriptors[0]), client, server)
+
+
+surplus = Mailbox()  # what workers at their limit have too much, for whoever has not
+gathered = Mailbox()  # what workers with little to do can do without, for those that are not at their limit
 
 
 class Handed(NamedTuple):
@@ -90,18 +120,17 @@ class Fellows:
             return 0.0
         return FULL_PAUSE_SECONDS if first >= FULL else PAUSE_SECONDS
 
-    def surplus(self, *, little: bool = False) -> int:
-        """How many of its connections in use this worker should hand over; `little`: it could do without all of them.
-
-        One that is at its limit keeps its share, if it is worth while. One that has little to do gives whatever is
-        asked from now on to the first that is not at its limit, if that is another: connections that are kept, as a
-        proxy keeps them, would else stay wherever a busy moment has spread them.
-        """
-        others = self._others()
+    def surplus(self) -> int:
+        """How many of its connections in use one that is at its limit should hand over, if it is worth while."""
         if not self.full:
-            return EVERY if little and min([rank for rank, _ in others], default=NOBODY) < self._mine else 0
-        surplus = self._busy - -(-(self._busy + sum([busy for _, busy in others])) // (len(others) + 1))
+            return 0
+        others = [busy for _, busy in self._others()]
+        surplus = self._busy - -(-(self._busy + sum(others)) // (len(others) + 1))
         return surplus if 4 * surplus >= self._busy else 0
+
+    def follows(self) -> bool:
+        """Whether connections gather in another one: the first that is not at its limit."""
+        return min([rank for rank, _ in self._others()], default=NOBODY) < (FULL if self.full else self._mine)
 
     def _others(self) -> list[tuple[int, int]]:
         """Ranks of the others that live, and over how many connections each was asked lately."""
@@ -112,23 +141,3 @@ class Fellows:
             for slot, (written, rank, busy) in enumerate(zip(times, states, states, strict=True))
             if now - written < ALIVE_SECONDS and slot != self._mine
         ]
-
-
-def hand_over(sock: socket.socket, client: Any, server: Any) -> bool:
-    """Give a connection to any other worker; False where that cannot be now. The caller closes its own copy."""
-    with suppress(OSError, ValueError):
-        socket.send_fds(_inlet, [marshal.dumps((client, server))], [sock.fileno()])
-        return True
-    return False
-
-
-def take_over() -> Handed | None:
-    """A connection that another worker has handed over, if there is one."""
-    try:
-        told, descriptors, _flags, _address = socket.recv_fds(mailbox, CARRIED, 1)
-    except OSError:
-        return None
-    if not descriptors:
-        return None
-    client, server = marshal.loads(told)  # noqa: S302 - of a process of our own
-    return Handed(socket.socket(fileno=descriptors[0]), client, server)

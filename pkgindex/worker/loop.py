@@ -37,7 +37,6 @@ class Worker(SharingWorker):
     def __init__(self, *words: Any, **named: Any) -> None:
         super().__init__(*words, **named)
         self._heads = Heads(self.cfg)
-        self._ready: list[tuple[Connection, bytes, dict[str, Any]]] = []
         self._sending: set[Connection] = set()
         self._decided: dict[socket.socket, Any] = {}
         self._next_beat = 0.0  # on the monotonic clock
@@ -84,7 +83,8 @@ class Worker(SharingWorker):
             self._read(conn)
 
     def _read(self, conn: Connection) -> None:
-        if self._hands_over(conn):
+        # What comes while a request waits for its answer, were it the end, is met in the next turn.
+        if conn.is_ready or self._hands_over(conn):
             return
         try:
             data = conn.sock.recv(RECEIVED)
@@ -105,6 +105,7 @@ class Worker(SharingWorker):
         if environ is None:
             self._give_to_thread(conn, data)
         else:
+            conn.is_ready = True
             self._ready.append((conn, data, environ))
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
@@ -115,6 +116,7 @@ class Worker(SharingWorker):
             began = time.perf_counter()
             replies = self._replies([environ for _, _, environ in together])
             for (conn, data, environ), reply in zip(together, replies, strict=True):
+                conn.is_ready = False
                 if reply is None:
                     conn.decided = environ.get(DECIDED)
                     self._give_to_thread(conn, data)

@@ -11,12 +11,13 @@ from typing import Any
 from gunicorn.workers.gthread import ThreadWorker
 
 from pkgindex.worker.connection import Connection
-from pkgindex.worker.fellows import ALIVE_SECONDS, Fellows, hand_over, mailbox, take_over
+from pkgindex.worker.fellows import ALIVE_SECONDS, Fellows, Mailbox, gathered, surplus
 
 TAKEN = 16  # connections in one turn
 WINDOW = 0.2  # seconds over which load is measured: an installer's bursts are shorter, and had better stay together
 SILENT = 1  # seconds for which the kernel keeps a connection to itself over which nothing has come in
 DEFER = getattr(socket, "TCP_DEFER_ACCEPT", None)  # Linux has it
+MAILBOXES = (surplus, gathered)
 PASSING = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED}
 
 
@@ -38,9 +39,11 @@ class SharingWorker(ThreadWorker):
         self._asked: set[Connection] = set()  # over which something came in since the load was measured
         self._in_threads: set[Connection] = set()
         self._surplus = 0  # connections that others should have
-        self._gave = False  # some to others, since the load was measured
-        self._keeps_until = 0.0  # on the monotonic clock: until then the first gets nothing from this one
-        self._watches_mailbox = False
+        self._follows = False  # whether others should have all that is asked here
+        self._gave = False  # one of those, since the load was measured
+        self._keeps_until = 0.0  # on the monotonic clock: until then others get none of them
+        self._watched: set[Mailbox] = set()
+        self._ready: list[Any] = []  # requests that are answered at the end of this turn
         self._measured = self._processor = 0.0
 
     def run(self) -> None:
@@ -58,9 +61,10 @@ class SharingWorker(ThreadWorker):
             super().set_accept_enabled(enabled)
         if not self.alive:
             self._fellows.leave()
-            self._surplus = 0
-            self._watch_mailbox(wanted=False)
-            self._take_over()  # the last ones, whose senders may be leaving too
+            self._surplus, self._follows = 0, False
+            for mailbox in MAILBOXES:
+                self._watch(mailbox, wanted=False)
+                self._take_over(mailbox)  # the last ones, whose senders may be leaving too
 
     def accept(self, listener: Any) -> None:
         """Take what waits there into the poller, unless that is left to another worker."""
@@ -97,6 +101,8 @@ class SharingWorker(ThreadWorker):
         self._gave_chance = self._accepting and self._accept_from > 0
         if self._gave_chance:
             timeout = self._accept_from = 0.0
+        if self._ready:
+            timeout = 0.0
         super().wait_for_and_dispatch_events(timeout)
 
     def _accept(self, listener: Any) -> bool:
@@ -127,12 +133,13 @@ class SharingWorker(ThreadWorker):
         processor = time.process_time()
         share = (processor - self._processor) / (now - self._measured)
         self._measured, self._processor = now, processor
-        self._surplus = 0
-        if self._take_over() and self._gave:  # whoever was to have it may have ended, or hang
-            self._keeps_until = now + ALIVE_SECONDS
+        self._surplus, self._follows = 0, False
+        self._take_over(surplus)  # whoever was to have it may have ended
+        if self._take_over(gathered) and self._gave:
+            self._keeps_until = now + ALIVE_SECONDS  # or hangs
         self._gave = False
-        little = share < self.little and self._shares_sockets and now >= self._keeps_until
-        self._judge(full=self._is_full(share), little=little)
+        self._judge(full=self._is_full(share))
+        self._follows = share < self.little and now >= self._keeps_until and self._may_follow()
         self._asked.clear()
 
     def _is_full(self, share: float = 0.0) -> bool:
@@ -140,30 +147,37 @@ class SharingWorker(ThreadWorker):
         # Two threads at once hold up each other and the loop; and who cannot hand over had better share from the start.
         return share > self.limit or len(self._in_threads) > 1 or self._at_once is None
 
-    def _judge(self, *, full: bool, little: bool = False) -> None:
+    def _may_follow(self) -> bool:
+        return self._shares_sockets and not self._fellows.full and self._fellows.follows()
+
+    def _judge(self, *, full: bool) -> None:
         """Say whether this worker is at its limit, and find out whether others should have some of its connections."""
         full = full or self.nr_conns >= self.worker_connections
         self._fellows.note(full=full, busy=len(self._asked | self._in_threads))
         self._fellows.tell(self.nr_conns)
-        self._surplus = self._fellows.surplus(little=little)
+        self._surplus = self._fellows.surplus()
         # What this one has sent is not for itself.
-        self._watch_mailbox(wanted=self._surplus == 0 and self.nr_conns < self.worker_connections)
+        has_room = self.nr_conns < self.worker_connections
+        self._watch(surplus, wanted=has_room and self._surplus == 0)
+        self._watch(gathered, wanted=has_room and not full)
 
-    def _watch_mailbox(self, *, wanted: bool) -> None:
-        if wanted is not self._watches_mailbox and self._at_once is not None:
-            self._watches_mailbox = wanted
-            if wanted:
-                self.poller.register(mailbox, selectors.EVENT_READ, self._take_over)
-            else:
-                self.poller.unregister(mailbox)
+    def _watch(self, mailbox: Mailbox, *, wanted: bool) -> None:
+        if wanted is (mailbox in self._watched) or self._at_once is None:
+            return
+        if wanted:
+            self._watched.add(mailbox)
+            self.poller.register(mailbox.outlet, selectors.EVENT_READ, lambda _: self._take_over(mailbox))
+        else:
+            self._watched.remove(mailbox)
+            self.poller.unregister(mailbox.outlet)
 
-    def _take_over(self, _mailbox: Any = None) -> bool:
+    def _take_over(self, mailbox: Mailbox) -> bool:
         """Take what other workers have handed over; whether there was anything."""
         for taken in range(TAKEN):
             if self.nr_conns >= self.worker_connections:
-                self._watch_mailbox(wanted=False)
+                self._watch(mailbox, wanted=False)
                 return taken > 0
-            handed = take_over()
+            handed = mailbox.take()
             if handed is None:
                 return taken > 0
             self._welcome(*handed)
@@ -187,11 +201,24 @@ class SharingWorker(ThreadWorker):
         Not one of which something was read already.
         """
         self._asked.add(conn)
-        if self._surplus <= 0 or conn.early or not hand_over(conn.sock, conn.client, conn.server):
+        if conn.early or not (self._gives_surplus(conn) or self._gives_all(conn)):
             return False
-        self._surplus, self._gave = self._surplus - 1, True
         self._asked.discard(conn)  # others count it now
         self._forget(conn)
+        return True
+
+    def _gives_surplus(self, conn: Connection) -> bool:
+        if self._surplus <= 0 or not surplus.put(conn.sock, conn.client, conn.server):
+            return False
+        self._surplus -= 1
+        return True
+
+    def _gives_all(self, conn: Connection) -> bool:
+        """To the first that is not at its limit, which may have changed since this one was judged."""
+        if not (self._follows and self._may_follow() and gathered.put(conn.sock, conn.client, conn.server)):
+            return False
+        self._gave = True
+        self._watch(gathered, wanted=False)
         return True
 
     def _forget(self, conn: Connection) -> None:

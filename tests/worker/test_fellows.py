@@ -7,13 +7,11 @@ import pytest
 
 from pkgindex.worker.fellows import (
     ALIVE_SECONDS,
-    EVERY,
     FULL_PAUSE_SECONDS,
     PAUSE_SECONDS,
     SLOTS,
     Fellows,
-    hand_over,
-    take_over,
+    Mailbox,
 )
 
 
@@ -83,55 +81,77 @@ def test_who_is_full_has_a_surplus(fellows, mine, others, expected, full):
     assert one.surplus() == expected
 
 
-def test_who_has_little_to_do_gives_all_to_the_first(fellows, clock):
-    """That is not at its limit and lives; whoever has more to do, or is the first, keeps what it has."""
+def test_who_is_not_full_has_none(fellows):
+    """However much others lack."""
+    one, two, _ = fellows
+    one.note(full=False, busy=20)
+    two.tell(0)
+    assert one.surplus() == 0
+
+
+def test_all_follow_the_first_that_is_not_full(fellows, clock):
+    """As long as it is not, and lives."""
     one, two, three = fellows
     for fellow in fellows:
-        fellow.note(full=False, busy=20)
         fellow.tell(20)
-    assert [fellow.surplus(little=True) for fellow in fellows] == [0, EVERY, EVERY]
-    assert [fellow.surplus(little=False) for fellow in fellows] == [0, 0, 0]
+    assert [fellow.follows() for fellow in fellows] == [False, True, True]
     one.note(full=True, busy=20)
     one.tell(20)
-    assert [fellow.surplus(little=True) for fellow in (two, three)] == [0, EVERY]
+    assert [fellow.follows() for fellow in fellows] == [True, False, True]
+    two.note(full=True, busy=20)
+    two.tell(20)
+    assert [fellow.follows() for fellow in fellows] == [True, True, False]
+    three.note(full=True, busy=1)
+    three.tell(1)
+    assert [fellow.follows() for fellow in fellows] == [False, False, False]
+    one.note(full=False, busy=0)
+    one.tell(0)
     clock[0] += ALIVE_SECONDS
-    assert three.surplus(little=True) == 0
+    assert [fellow.follows() for fellow in fellows] == [False, False, False]
 
 
-def test_a_connection_arrives_as_it_was_sent():
+@pytest.fixture
+def mailbox():
+    """One of our own."""
+    made = Mailbox()
+    yield made
+    made.close()
+
+
+def test_a_connection_arrives_as_it_was_sent(mailbox):
     """With both addresses, and what has come in and was not read."""
     left, right = socket.socketpair()
     with closing(left), closing(right):
         left.sendall(b"GET /")
-        assert hand_over(right, ("192.0.2.7", 4711), "/run/web.sock")
+        assert mailbox.put(right, ("192.0.2.7", 4711), "/run/web.sock")
         right.close()
-        handed = take_over()
+        handed = mailbox.take()
         with closing(handed.sock):
             assert (handed.client, handed.server) == (("192.0.2.7", 4711), "/run/web.sock")
             assert handed.sock.recv(10) == b"GET /"
             handed.sock.sendall(b"200")
             assert left.recv(10) == b"200"
-    assert take_over() is None
+    assert mailbox.take() is None
 
 
-def test_where_too_many_are_on_their_way_it_stays():
+def test_where_too_many_are_on_their_way_it_stays(mailbox):
     """The kernel takes no more, and says so: nothing waits, nothing is lost."""
     left, right = socket.socketpair()
     with closing(left), closing(right):
         sent = 0
-        while hand_over(right, "", ""):
+        while mailbox.put(right, "", ""):
             sent += 1
             assert sent < 10_000
         right.sendall(b"still here")
         assert left.recv(20) == b"still here"
         for _ in range(sent):
-            take_over().sock.close()
-        assert take_over() is None
+            mailbox.take().sock.close()
+        assert mailbox.take() is None
 
 
-def test_a_closed_one_is_not_handed_over():
+def test_a_closed_one_is_not_handed_over(mailbox):
     """As when a client has gone away meanwhile."""
     left, right = socket.socketpair()
     left.close()
     right.close()
-    assert not hand_over(right, "", "")
+    assert not mailbox.put(right, "", "")

@@ -58,16 +58,24 @@ def stopped(workers):
 
 
 @contextmanager
-def asking(talks, path):
-    """Somebody asks over each of the connections all the time; gives what processes answered last, in their order."""
+def asking(talks, path, slowest=None):
+    """Somebody asks over each of the connections all the time; gives what processes answered last, in their order.
+
+    `slowest` takes for how many seconds each had to wait at most.
+    """
     last, ended, faults = [""] * len(talks), threading.Event(), []
 
     def ask(place, talk):
+        longest = 0.0
         try:
             while not ended.is_set():
+                began = time.monotonic()
                 last[place] = who(talk, path)
+                longest = max(longest, time.monotonic() - began)
         except Exception as error:  # noqa: BLE001 - whatever it is
             faults.append(error)
+        if slowest is not None:
+            slowest.append(longest)
 
     threads = [threading.Thread(target=ask, args=pair) for pair in enumerate(talks)]
     for thread in threads:
@@ -177,6 +185,34 @@ def test_kept_connections_gather_again_too(own):
             assert until(lambda: halved(last))
         assert until(lambda: {who(talk) for talk in talks} == first, 3)
         assert {who(talk) for talk in talks} == first  # and so they stay
+
+
+def test_a_burst_after_a_rest_waits_for_nobody(own):
+    """Whoever rests takes at once what one that is suddenly at its limit hands over."""
+    with ExitStack() as stack:
+        talks = [stack.enter_context(own.connect()) for _ in range(8)]
+        for _ in range(3):
+            who(talks[0])
+            time.sleep(1.2)  # all are measured while they have nothing to do
+            slowest = []
+            with asking(talks, "/spin", slowest) as last:
+                assert until(lambda: halved(last))
+            assert max(slowest) < 0.8  # who would take it only when it looks after its load took up to two
+
+
+def test_whoever_asks_and_goes_away_harms_nobody(own):
+    """Again and again, while workers hand over connections: they go on, and others are answered."""
+    before = {one.pid for one in own.workers()}
+    with ExitStack() as stack:
+        talks = [stack.enter_context(own.connect()) for _ in range(4)]
+        for _ in range(6):
+            with asking(talks, "/spin"):
+                for _ in range(100):
+                    with own.connect() as gone:
+                        gone.send(request("/spin"))
+            time.sleep(0.3)
+        assert all(who(talk) for talk in talks)
+    assert {one.pid for one in own.workers()} == before
 
 
 def test_no_connection_is_lost_on_its_way(own):
