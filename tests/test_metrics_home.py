@@ -1,5 +1,6 @@
 """The folders of counts: one for each server, each worker in the sum, none left over."""
 
+import json
 import os
 import subprocess
 import sys
@@ -53,3 +54,19 @@ def test_every_worker_is_in_the_sum(tmp_path):
         service.wait_ready()
         assert [path.name for path in (service.directory / "metrics").iterdir()] != [folder.name]
         assert len(list((service.directory / "metrics").iterdir())) == 1
+
+
+def test_a_worker_that_ends_leaves_its_counts(tmp_path):
+    """What it has answered in its loop since it last put that into the sum is in it, when it is told to end."""
+    with Service(tmp_path / "data", "--no-worker") as service:
+        service.wait_ready()
+        name = 'pkgindex_request_seconds_count{scope="index",status="4xx"}'
+        (worker,) = service.part("pkgindex.wsgi").children()
+        token = json.loads((service.directory / "credentials.json").read_text())["token"]
+        who = ("__token__", token)
+        with httpx.Client(base_url=service.url, auth=who, timeout=10, trust_env=False) as client:
+            for _ in range(50):
+                assert client.get("/simple/nothing/").status_code == 404
+            worker.terminate()
+        worker.wait(20)
+        assert read(httpx.get(f"{service.url}/metrics", timeout=20, trust_env=False).text)[name] == 50
