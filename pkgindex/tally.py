@@ -1,6 +1,6 @@
 """Answers on their way into the metrics.
 
-There each takes three additions to files that workers share, an eighth of what a hit costs. Whoever answers in a loop
+There each takes three additions to files that workers share, a tenth of what a hit costs. Whoever answers in a loop
 adds here, and puts the sums into the metrics once a second.
 """
 
