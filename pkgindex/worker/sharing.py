@@ -6,6 +6,7 @@ import socket
 import time
 from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -157,31 +158,37 @@ class SharingWorker(ThreadWorker):
         self._fellows.tell(self.nr_conns)
         self._surplus = self._fellows.surplus()
         # What this one has sent is not for itself.
-        has_room = self.nr_conns < self.worker_connections
-        self._watch(surplus, wanted=has_room and self._surplus == 0)
-        self._watch(gathered, wanted=has_room and not full)
+        self._watch(surplus, wanted=self._surplus == 0 and self.nr_conns < self.worker_connections)
+        self._watch(gathered, wanted=not full)
 
     def _watch(self, mailbox: Mailbox, *, wanted: bool) -> None:
         if wanted is (mailbox in self._watched) or self._at_once is None:
             return
         if wanted:
             self._watched.add(mailbox)
-            self.poller.register(mailbox.outlet, selectors.EVENT_READ, lambda _: self._take_over(mailbox))
+            self.poller.register(mailbox.outlet, selectors.EVENT_READ, partial(self._on_mail, mailbox))
         else:
             self._watched.remove(mailbox)
             self.poller.unregister(mailbox.outlet)
 
+    def _on_mail(self, mailbox: Mailbox, _outlet: Any) -> None:
+        """Take what is there, but nothing back: whoever passes something on does not watch any more."""
+        for _ in range(TAKEN):
+            if mailbox not in self._watched or not self._take(mailbox):
+                break
+
     def _take_over(self, mailbox: Mailbox) -> bool:
-        """Take what other workers have handed over; whether there was anything."""
-        for taken in range(TAKEN):
-            if self.nr_conns >= self.worker_connections:
-                self._watch(mailbox, wanted=False)
-                return taken > 0
-            handed = mailbox.take()
-            if handed is None:
-                return taken > 0
+        """Take what other workers have handed over, or nobody has taken; whether there was anything."""
+        return sum(takewhile(bool, (self._take(mailbox) for _ in range(TAKEN)))) > 0
+
+    def _take(self, mailbox: Mailbox) -> bool:
+        if self.nr_conns >= self.worker_connections:
+            self._watch(mailbox, wanted=False)
+            return False
+        handed = mailbox.take()
+        if handed is not None:
             self._welcome(*handed)
-        return True
+        return handed is not None
 
     def enqueue_req(self, conn: Any) -> None:
         """Let a thread go on with a connection."""

@@ -91,23 +91,20 @@ def test_who_is_not_full_has_none(fellows):
 
 def test_all_follow_the_first_that_is_not_full(fellows, clock):
     """As long as it is not, and lives."""
-    one, two, three = fellows
+    leaders = [0, 1, 2, None]
     for fellow in fellows:
         fellow.tell(20)
+    for full, leader in zip([None, *fellows], leaders, strict=True):
+        if full:
+            full.note(full=True, busy=20)
+            full.tell(20)
+        expected = [leader is not None and place != leader for place in range(3)]
+        assert [fellow.follows() for fellow in fellows] == expected
+    fellows[0].note(full=False, busy=0)
+    fellows[0].tell(0)
     assert [fellow.follows() for fellow in fellows] == [False, True, True]
-    one.note(full=True, busy=20)
-    one.tell(20)
-    assert [fellow.follows() for fellow in fellows] == [True, False, True]
-    two.note(full=True, busy=20)
-    two.tell(20)
-    assert [fellow.follows() for fellow in fellows] == [True, True, False]
-    three.note(full=True, busy=1)
-    three.tell(1)
-    assert [fellow.follows() for fellow in fellows] == [False, False, False]
-    one.note(full=False, busy=0)
-    one.tell(0)
     clock[0] += ALIVE_SECONDS
-    assert [fellow.follows() for fellow in fellows] == [False, False, False]
+    assert not any(fellow.follows() for fellow in fellows)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import errno
 import json
 import signal
 import socket
-import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -13,18 +12,10 @@ import psutil
 import pytest
 
 from pkgindex.worker import sharing
+from tests.worker.asking import OPTIONS, asking, environ, halved, who
 from tests.worker.served import Served, Talk, request, until
 
-OPTIONS = ("--workers", "2", "--keep-alive", "30")
 SPREADING = "tests.support.spreading.Worker"
-
-
-@pytest.fixture
-def own(tmp_path):
-    """Two workers."""
-    with Served(tmp_path, OPTIONS) as served:
-        served.wait_for_workers(2)
-        yield served
 
 
 @pytest.fixture
@@ -33,16 +24,6 @@ def spread(tmp_path):
     with Served(tmp_path, OPTIONS, worker=SPREADING) as served:
         served.wait_for_workers(2)
         yield served
-
-
-def environ(talk, path="/at-once"):
-    """What the application was told, and by whom."""
-    return json.loads(talk.ask(request(path)).body)
-
-
-def who(talk, path="/at-once"):
-    """Which process answers."""
-    return environ(talk, path)["PROCESS"]
 
 
 @contextmanager
@@ -55,43 +36,6 @@ def stopped(workers):
     finally:
         for one in workers:
             one.send_signal(signal.SIGCONT)
-
-
-@contextmanager
-def asking(talks, path, slowest=None):
-    """Somebody asks over each of the connections all the time; gives what processes answered last, in their order.
-
-    `slowest` takes for how many seconds each had to wait at most.
-    """
-    last, ended, faults = [""] * len(talks), threading.Event(), []
-
-    def ask(place, talk):
-        longest = 0.0
-        try:
-            while not ended.is_set():
-                began = time.monotonic()
-                last[place] = who(talk, path)
-                longest = max(longest, time.monotonic() - began)
-        except Exception as error:  # noqa: BLE001 - whatever it is
-            faults.append(error)
-        if slowest is not None:
-            slowest.append(longest)
-
-    threads = [threading.Thread(target=ask, args=pair) for pair in enumerate(talks)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield last
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join(10)
-    assert not faults
-
-
-def halved(last):
-    """Whether each of two processes answers about half of the connections."""
-    return len(set(last)) == 2 and min(Counter(last).values()) >= len(last) // 2 - len(last) // 8
 
 
 def test_connections_gather_in_one_worker(own):
@@ -174,45 +118,6 @@ def test_after_a_rest_connections_gather_again(own):
         with asking([stack.enter_context(own.connect()) for _ in range(4)], "/spin") as last:
             assert until(lambda: len(set(last)) == 2)
         assert until(lambda: {who(stack.enter_context(own.connect())) for _ in range(6)} == {first}, 3)
-
-
-def test_kept_connections_gather_again_too(own):
-    """As those of nginx, which are never new: a busy moment has spread them, and it is long ago."""
-    with ExitStack() as stack:
-        talks = [stack.enter_context(own.connect()) for _ in range(8)]
-        first = {who(talk) for talk in talks}
-        with asking(talks, "/spin") as last:
-            assert until(lambda: halved(last))
-        assert until(lambda: {who(talk) for talk in talks} == first, 3)
-        assert {who(talk) for talk in talks} == first  # and so they stay
-
-
-def test_a_burst_after_a_rest_waits_for_nobody(own):
-    """Whoever rests takes at once what one that is suddenly at its limit hands over."""
-    with ExitStack() as stack:
-        talks = [stack.enter_context(own.connect()) for _ in range(8)]
-        for _ in range(3):
-            who(talks[0])
-            time.sleep(1.2)  # all are measured while they have nothing to do
-            slowest = []
-            with asking(talks, "/spin", slowest) as last:
-                assert until(lambda: halved(last))
-            assert max(slowest) < 0.8  # who would take it only when it looks after its load took up to two
-
-
-def test_whoever_asks_and_goes_away_harms_nobody(own):
-    """Again and again, while workers hand over connections: they go on, and others are answered."""
-    before = {one.pid for one in own.workers()}
-    with ExitStack() as stack:
-        talks = [stack.enter_context(own.connect()) for _ in range(4)]
-        for _ in range(6):
-            with asking(talks, "/spin"):
-                for _ in range(100):
-                    with own.connect() as gone:
-                        gone.send(request("/spin"))
-            time.sleep(0.3)
-        assert all(who(talk) for talk in talks)
-    assert {one.pid for one in own.workers()} == before
 
 
 def test_no_connection_is_lost_on_its_way(own):
