@@ -148,6 +148,9 @@ class NearCache(Generic[V]):
 
     def _keep(self, key: str, until: float, value: V) -> None:
         with self._lock:
+            before = self._entries.get(key)
+            if before is not None and before[1] == value:
+                value = before[1]  # the same object: what was concluded from it still holds
             self._entries[key] = (until, value)
             self._entries.move_to_end(key)
             while len(self._entries) > self._most:

@@ -20,7 +20,7 @@ from pkgindex.accounts.roles import Who
 from pkgindex.clientip import resolve
 from pkgindex.nearcache import Missing
 from pkgindex.throttles import as_caller
-from pkgindex.worker import FIELDS
+from pkgindex.worker import FIELDS, SAME
 from throttling import plans
 from throttling.decision import Decision
 from throttling.subjects import Caller
@@ -76,6 +76,15 @@ def of_fields(environ: Environ, find: Callable[[Environ], V]) -> V:
         known[find] = find(environ)
     found: V = known[find]
     return found
+
+
+def of_same(environ: Environ) -> dict[Any, Any]:
+    """What was found out about requests with the same bytes, for whoever sees to it that it still holds.
+
+    May be added to; of a request that nobody recognises it is lost.
+    """
+    same: dict[Any, Any] | None = environ.get(SAME)
+    return {} if same is None else same
 
 
 def is_plain(environ: Environ, methods: frozenset[str]) -> bool:

@@ -7,20 +7,22 @@ from collections.abc import Iterable
 from contextlib import closing
 from functools import lru_cache, partial
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pkgindex.accounts.identity import sender_at_hand
-from pkgindex.accounts.roles import ANONYMOUS, Visibility
+from pkgindex.accounts.roles import ANONYMOUS, Visibility, Who
 from pkgindex.blobs import store
 from pkgindex.catalog import versions
+from pkgindex.catalog.indexes import index_at_hand_by_id
+from pkgindex.catalog.policy import IndexView
 from pkgindex.downloads import delivery
 from pkgindex.downloads.delivery import CONTENT_TYPE, Asset, BytesMissing
-from pkgindex.downloads.lookup import Candidate, file_at_hand, holds
+from pkgindex.downloads.lookup import Candidate, Candidates, file_at_hand, holds, rows_at_hand
 from pkgindex.downloads.mirrored import way_for
 from pkgindex.downloads.views import PREFIX, asset_of, named_by, permanent
 from pkgindex.nearcache import Missing
 from pkgindex.sending import BLOCK_BYTES, Window
-from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, of_fields, sender_of
+from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, of_fields, of_same, sender_of
 from pkgindex.throttles import beside_of
 from pkgindex.worker import FIELDS, TAGS
 from throttling import bandwidth, headers, leases, plans
@@ -69,8 +71,33 @@ class Bytes(NamedTuple):
         return Reply(200, fields, body, self.question.scope, [decision], 0 if asset.is_metadata else asset.size)
 
 
+class Known(NamedTuple):
+    """What was found out about a request for bytes; it holds for the same request as long as these are the same."""
+
+    who: Who
+    named: tuple[str, str]  # digest and file name
+    rows: Candidates
+    index: IndexView
+    snapshot: Snapshot
+    found: Bytes
+
+    def asked(self, environ: Environ, missing: Missing) -> Bytes | None:
+        """What the request asks for; None where something has changed."""
+        if self.rows is not rows_at_hand(*self.named) or self.index is not index_at_hand_by_id(self.index.id, missing):
+            return None
+        if self.who is not sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing):
+            return None
+        return self.found if plans.is_fresh() and self.snapshot is plans.current() else None
+
+
 def asked(environ: Environ, missing: Missing) -> Bytes | None:
     """What the request asks for; None where Django must answer, unless what is `missing` helps."""
+    same = of_same(environ)
+    known: Known | None = same.get(asked)
+    return (known and known.asked(environ, missing)) or _found_out(environ, missing, same)
+
+
+def _found_out(environ: Environ, missing: Missing, same: dict[Any, Any]) -> Bytes | None:
     path: str = environ["PATH_INFO"]
     named = named_by(path, len(PREFIX)) if path.startswith(PREFIX) and path.isascii() else None
     if named is None or environ.get(TAGS) or of_fields(environ, _is_conditional) or not is_plain(environ, METHODS):
@@ -90,7 +117,12 @@ def asked(environ: Environ, missing: Missing) -> Bytes | None:
     if not asset.is_metadata:
         scope, costs = "download", Costs(size=asset.size, lease=leases.new() if counted else "")
     question = Question(sender, scope, costs, resource=path, beside=beside_of(keys))
-    return Bytes(file, asset, question, delivery.goes_by_accel(way, asset), keys)
+    found = Bytes(file, asset, question, delivery.goes_by_accel(way, asset), keys)
+    if keys and not costs.lease:  # each request has one of its own
+        rows, index = rows_at_hand(digest, filename), index_at_hand_by_id(file.index_id, missing)
+        if len(rows) == 1 and index is not None:  # whatever else there is could change too
+            same[asked] = Known(who, (digest, filename), rows, index, plans.current(), found)
+    return found
 
 
 def _more_limits(environ: Environ, sender: Caller) -> tuple[bool, bool]:

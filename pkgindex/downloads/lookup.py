@@ -67,7 +67,7 @@ def readable_file(who: Who, sha256: str, filename: str) -> Candidate:
     Raises NotFound for what does not exist, is quarantined or may not be seen; AuthenticationRequired where an
     anonymous caller could see more by saying who they are; Forbidden where a token lacks the scope to read.
     """
-    cached = _files.get(f"{sha256}:{filename}", lambda: _load(sha256, filename) or None) or ()
+    cached = _files.get(_key(sha256, filename), lambda: _load(sha256, filename) or None) or ()
     found = _allowed(who, cached)
     if found is not None:
         return found
@@ -78,12 +78,21 @@ def readable_file(who: Who, sha256: str, filename: str) -> Candidate:
     raise _refusal(who, fresh, filename)
 
 
+def _key(sha256: str, filename: str) -> str:
+    return f"{sha256}:{filename}"
+
+
+def rows_at_hand(sha256: str, filename: str) -> Candidates:
+    """What this process knows of the file, however old: the same object for as long as it is the same."""
+    return _files.lasting(_key(sha256, filename), []) or ()
+
+
 def file_at_hand(who: Who, sha256: str, filename: str, missing: Missing) -> tuple[Candidate, tuple[str, ...]] | None:
     """The file as `who` may read it, where this process knows without asking anybody; None for all else.
 
     With it come keys of Redis: where there are any, it is so only if `holds` says so of their values.
     """
-    key = f"{sha256}:{filename}"
+    key = _key(sha256, filename)
     fresh = _files.at_hand(key)
     if fresh:
         found = _allowed(who, fresh)

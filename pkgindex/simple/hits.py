@@ -4,20 +4,21 @@ import io
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.utils.http import parse_etags
 
 from pkgindex.accounts.identity import sender_at_hand
-from pkgindex.accounts.roles import Action, Verdict, Visibility, decide
+from pkgindex.accounts.roles import Action, Verdict, Visibility, Who, decide
 from pkgindex.answers import plain
 from pkgindex.catalog.following import ABSENT
 from pkgindex.catalog.indexes import DEFAULT, index_at_hand
+from pkgindex.catalog.policy import IndexView
 from pkgindex.errors import ServiceError
 from pkgindex.nearcache import Missing
 from pkgindex.reading import page_fields
 from pkgindex.sending import BLOCK_BYTES, Window
-from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, of_fields, sender_of
+from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, of_fields, of_same, sender_of
 from pkgindex.simple import pagecache
 from pkgindex.simple.lru import Ready
 from pkgindex.simple.negotiate import OFFERS, Encoding, choose_encoding, choose_type, full_type
@@ -26,7 +27,7 @@ from pkgindex.simple.urls import INDEX
 from pkgindex.simple.views import no_project
 from pkgindex.throttles import beside_of
 from pkgindex.worker import TAGS
-from throttling import headers
+from throttling import headers, plans
 from throttling.decision import Decision
 from throttling.lines import Verb
 from throttling.take import Question
@@ -92,15 +93,49 @@ class Absent(NamedTuple):
         return Reply(404, [*fields, *headers.fields(decision).items()], [body], SCOPE, [decision])
 
 
+class Known(NamedTuple):
+    """What was found out about a request for a page; it holds for the same request as long as these are the same.
+
+    Not the page's bytes, which a process must be able to let go of.
+    """
+
+    who: Who
+    slug: str
+    index: IndexView
+    page: PageKey
+    encoding: Encoding
+    is_known: bool
+    question: Question
+    fixed: Fields
+
+    def asked(self, environ: Environ, missing: Missing) -> Page | None:
+        """What the request asks for; None where something has changed."""
+        if self.index is not index_at_hand(self.slug, missing) or not plans.is_fresh():
+            return None
+        if self.who is not sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing):
+            return None
+        ready = pagecache.at_hand(self.page, self.encoding, missing)
+        if ready is None or _names(environ.get(TAGS, ""), ready.etag) is not self.is_known:
+            return None
+        return Page(self.page, ready, self.question, self.fixed, self.is_known)
+
+
 def asked(environ: Environ, missing: Missing) -> Page | Absent | None:
     """What the request asks for; None where Django must answer, unless what is `missing` helps."""
+    same = of_same(environ)
+    known: Known | None = same.get(asked)
+    return (known and known.asked(environ, missing)) or _found_out(environ, missing, same)
+
+
+def _found_out(environ: Environ, missing: Missing, same: dict[Any, Any]) -> Page | Absent | None:
     path = environ["PATH_INFO"]
     place = PATH.match(path)
     if place is None or not is_plain(environ, METHODS):
         return None
     name = place["name"] or ""
     who = sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing)
-    index = index_at_hand(place["slug"] or DEFAULT, missing)
+    slug = place["slug"] or DEFAULT
+    index = index_at_hand(slug, missing)
     wanted = of_fields(environ, _wanted)
     if index is None or who is None or wanted is None:
         return None
@@ -118,6 +153,7 @@ def asked(environ: Environ, missing: Missing) -> Page | Absent | None:
     fixed = _fixed(index.visibility, environ["wsgi.url_scheme"], None if known else wanted)
     verb, beside = Verb.TEST if known else Verb.TAKE, beside_of(page.version_keys)
     question = Question(sender_of(environ, who), SCOPE, resource=path, beside=beside, verb=verb)
+    same[asked] = Known(who, slug, index, page, wanted[1], known, question, fixed)
     return Page(page, ready, question, fixed, known)
 
 

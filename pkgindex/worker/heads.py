@@ -2,7 +2,9 @@
 
 Clients say the same about themselves in every request over a connection. gunicorn's own parser therefore reads a block
 of header fields once; a request with the same block has the same environment, but for method, path, port and the entity
-tags of what the client has already. What is found out about the fields may be kept there (`FIELDS`).
+tags of what the client has already. What is found out about the fields may be kept there (`FIELDS`). And installers
+come again for the same hundred pages: of a request whose bytes came lately nothing is read at all, and what is found
+out about it may be kept too (`SAME`).
 """
 
 import re
@@ -16,7 +18,7 @@ from gunicorn.http import wsgi
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 
-from pkgindex.worker import DECIDED, FIELDS, LINES, TAGS
+from pkgindex.worker import DECIDED, FIELDS, LINES, SAME, TAGS
 
 # What needs no decoding and no query; `//` is left to gunicorn, which has its own mind about it.
 LINE = re.compile(rb"\A(GET|HEAD) (/(?!/)[A-Za-z0-9._~/+-]*) HTTP/1\.1\r\n")
@@ -26,6 +28,8 @@ BEGINNING = re.compile(rb"[A-Z]{1,10}(?:\Z| )")
 END = b"\r\n\r\n"
 MOST_BLOCKS = 512  # a block and its environment take about 3 KB
 LONGEST_BLOCK = 4_096  # bytes; longer ones are read each time
+MOST_WHOLE = 2_048  # requests; one and its environment take some 3 KB
+LONGEST_WHOLE = 1_536  # bytes
 OF_ONE_REQUEST = ("REQUEST_METHOD", "PATH_INFO", "RAW_URI", "REMOTE_PORT")
 BODIES = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_EXPECT", "HTTP_UPGRADE")
 
@@ -41,9 +45,26 @@ class Heads:
     def __init__(self, cfg: Any) -> None:
         self._cfg = cfg
         self._blocks: dict[tuple[bytes, str], Environ | None] = {}
+        self._whole: dict[tuple[bytes, str], Environ] = {}
 
     def environ(self, data: bytes, client: Any, server: Any) -> Environ | None:
         """The environment of the request that `data` is; `client` and `server` are addresses of sockets."""
+        key = data, "" if isinstance(client, str | bytes) else client[0]
+        known = self._whole.get(key)
+        if known is None:
+            known = self._new(data, client, server)
+            if known is None:
+                return None
+            if len(data) <= LONGEST_WHOLE:
+                if len(self._whole) >= MOST_WHOLE:
+                    self._whole.clear()
+                self._whole[key] = known
+        environ = known.copy()
+        if key[1]:
+            environ["REMOTE_PORT"] = str(client[1])
+        return environ
+
+    def _new(self, data: bytes, client: Any, server: Any) -> Environ | None:
         line = LINE.match(data)
         if line is None or data.find(END) != len(data) - len(END):
             return None
@@ -56,8 +77,7 @@ class Heads:
         environ = shared | {"REQUEST_METHOD": line[1].decode("ascii"), "PATH_INFO": path, "RAW_URI": path}
         if known:
             environ[TAGS] = known[1].decode("ascii")
-        if not isinstance(client, str | bytes):
-            environ["REMOTE_PORT"] = str(client[1])
+        environ[SAME] = {}
         return environ
 
     def _shared(self, data: bytes, start: int, client: Any, server: Any) -> Environ | None:
@@ -109,4 +129,4 @@ def log_record(environ: Environ, reply: Any) -> tuple[Any, list[tuple[str, str]]
     length = dict(reply.fields).get("Content-Length", "0") if environ["REQUEST_METHOD"] == "GET" else "0"
     answer = SimpleNamespace(status=LINES[reply.status], headers=reply.fields, sent=int(length))
     asked = [(name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")]
-    return answer, asked, {name: value for name, value in environ.items() if name not in {DECIDED, FIELDS}}
+    return answer, asked, {name: value for name, value in environ.items() if name not in {DECIDED, FIELDS, SAME}}
