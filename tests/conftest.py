@@ -13,9 +13,8 @@ from pkgindex import nearcache, shared
 from pkgindex.accounts.models import Role, User
 from pkgindex.accounts.roles import Rank
 from pkgindex.catalog.models import Index
-from tests.support import plugin
+from tests.support import gateway, plugin
 from tests.support.catalogue import open_index
-from tests.support.gateway import GATES
 from throttling import plans, stats
 from throttling import store as limiter
 from throttling.snapshot import Snapshot
@@ -135,7 +134,8 @@ def public(db) -> Index:
     return open_index()
 
 
-@pytest.fixture(params=GATES)
+@pytest.fixture(params=gateway.GATES)
 def gate(request):
     """How a server asks: any one by a call, our worker at once and then by a call."""
-    return GATES[request.param]
+    gateway.known.clear()
+    return gateway.GATES[request.param]

@@ -7,6 +7,8 @@ from throttling.lines import NOTHING, Answer, Line, Outcome
 from throttling.rates import Limit, Mode, Rate, Strategy, Unit
 
 WARN_AT = 0.8
+LONG = 3_600_000_000  # us
+GCRA, STORAGE = Strategy.GCRA, Unit.STORAGE
 
 
 class Charge(NamedTuple):
@@ -44,32 +46,22 @@ class Result(NamedTuple):
     @property
     def remaining(self) -> int:
         """How much passes before the limit refuses; 0 means that the next unit is refused."""
-        rate = self.limit.rate
-        if rate.strategy is Strategy.GCRA:
-            return rate.units_in(rate.tau + rate.max_delay - self.outcome.level)
-        return max(0, rate.quota - self.outcome.level)
+        return remaining(self.limit.rate, self.outcome)
 
     @property
     def used(self) -> int:
         """How much of the quota is in use."""
-        return max(0, self.quota - min(self.remaining, self.quota))
+        return used(self.limit.rate, self.outcome)
 
     @property
     def more_in(self) -> int | None:
         """Time until there is more than now; None where waiting does not help."""
-        rate, outcome = self.limit.rate, self.outcome
-        if outcome.refused:
-            return outcome.wait if outcome.wait >= 0 else None
-        if rate.strategy is Strategy.GCRA:
-            return min(rate.time_of(1), outcome.reset)
-        return outcome.reset if outcome.reset >= 0 else None
+        return more_in(self.limit.rate, self.outcome)
 
     @property
     def nearly_used(self) -> bool:
         """True from 80 % on of a quota that people plan with: hours, days, months, bytes kept."""
-        rate = self.limit.rate
-        long = rate.period == 0 or rate.period >= 3_600_000_000 or rate.unit is Unit.STORAGE
-        return long and self.used >= WARN_AT * self.quota
+        return nearly_used(self.limit, self.outcome)
 
     def used_up_in(self, window: int) -> int | None:
         """Forecast: at the pace of the current window of `window` us, when the quota will be used up; None: not in it.
@@ -81,6 +73,34 @@ class Result(NamedTuple):
             return None
         left = self.remaining * elapsed // self.used
         return left if left < self.outcome.reset else None
+
+
+def remaining(rate: Rate, outcome: Outcome) -> int:
+    """See Result."""
+    if rate.strategy is GCRA:
+        return rate.units_in(rate.tau + rate.max_delay - outcome.level)
+    return max(0, rate.quota - outcome.level)
+
+
+def used(rate: Rate, outcome: Outcome) -> int:
+    """See Result."""
+    return max(0, rate.bucket - min(remaining(rate, outcome), rate.bucket))
+
+
+def more_in(rate: Rate, outcome: Outcome) -> int | None:
+    """See Result."""
+    if outcome.refused:
+        return outcome.wait if outcome.wait >= 0 else None
+    if rate.strategy is GCRA:
+        return min(rate.time_of(1), outcome.reset)
+    return outcome.reset if outcome.reset >= 0 else None
+
+
+def nearly_used(limit: Limit, outcome: Outcome) -> bool:
+    """See Result."""
+    rate = limit.rate
+    long = rate.period == 0 or rate.period >= LONG or rate.unit is STORAGE
+    return long and used(rate, outcome) >= WARN_AT * rate.bucket
 
 
 class Decision(NamedTuple):
@@ -114,7 +134,12 @@ class Decision(NamedTuple):
     @property
     def is_smooth(self) -> bool:
         """True where the request may go on at once, and no limit that only watches would have refused it."""
-        return self.allowed and not any(outcome.refused or outcome.wait for outcome in self.answer.outcomes)
+        if not self.allowed:
+            return False
+        for outcome in self.answer.outcomes:  # noqa: SIM110 - `any` costs several times as much, for every answer
+            if outcome.refused or outcome.wait:
+                return False
+        return True
 
     @property
     def delay_us(self) -> int:

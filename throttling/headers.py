@@ -9,10 +9,12 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from throttling.decision import Decision, Result
-from throttling.rates import SECOND, Limit, Strategy, Unit
+from throttling.decision import Decision, Result, more_in, nearly_used, remaining
+from throttling.lines import Outcome
+from throttling.rates import SECOND, Limit, Mode, Strategy, Unit
 
 TYPES = "https://iana.org/assignments/http-problem-types#"
+ENFORCE = Mode.ENFORCE
 SOON = 3  # seconds: what an installer may be told to wait and still succeed
 
 
@@ -23,14 +25,17 @@ def seconds(time: int) -> int:
 
 def fields(decision: Decision) -> dict[str, str]:
     """RateLimit and RateLimit-Policy of every enforcing limit, and from 80 % of a long quota a warning."""
-    shown = [result for result in decision.results if result.limit.mode == "enforce"]
-    if not shown:
+    policies, states, warnings = [], [], []
+    for charge, outcome in zip(decision.charges, decision.answer.outcomes, strict=False):
+        limit = charge.limit
+        if limit is not None and limit.mode is ENFORCE:
+            policies.append(policy(limit, charge.subject))
+            states.append(state(limit, outcome))
+            if nearly_used(limit, outcome):
+                warnings.append(warning(Result(limit, charge.subject, charge.cost, outcome)))
+    if not states:
         return {}
-    found = {
-        "RateLimit-Policy": ", ".join([policy(result.limit, result.subject) for result in shown]),
-        "RateLimit": ", ".join([state(result) for result in shown]),
-    }
-    warnings = [warning(result) for result in shown if result.nearly_used]
+    found = {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(states)}
     if warnings:
         found["X-Quota-Warning"] = "; ".join(warnings)
     return found
@@ -56,11 +61,12 @@ def policy(limit: Limit, subject: str) -> str:
     return ";".join(parts)
 
 
-def state(result: Result) -> str:
+def state(limit: Limit, outcome: Outcome) -> str:
     """One item of RateLimit: what remains, and when there is more."""
-    remaining, more_in = 0 if result.refused else min(result.remaining, result.quota), result.more_in
-    text = f'"{result.limit.name}";r={remaining}'
-    return text if more_in is None else f"{text};t={seconds(more_in)}"
+    rate = limit.rate
+    left = 0 if outcome.refused else min(remaining(rate, outcome), rate.bucket)
+    wait = more_in(rate, outcome)
+    return f'"{limit.name}";r={left}' if wait is None else f'"{limit.name}";r={left};t={seconds(wait)}'
 
 
 def partition(subject: str) -> str:

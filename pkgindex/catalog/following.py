@@ -25,7 +25,7 @@ class Journals:
 
     def of(self, index_id: int) -> Journal:
         """The journal of an index."""
-        return self._of.setdefault(index_id, Journal())
+        return self._of.get(index_id) or self._of.setdefault(index_id, Journal())
 
     def clear_local(self) -> None:
         """Forget all."""
@@ -38,10 +38,12 @@ nearcache.every.append(journals)
 
 def at_hand(index_id: int, name: str, held: Beside | None, seen: tuple[int, int] | None = None) -> int | None:
     """The newest version of a page by what its `versions.keys` hold; None where SQL would have to be asked."""
-    own, *top = map(versions.parse, held or (None,))
-    if own is not None or not top or top[0] is None or (held and held[0] is not None):
-        return own
-    return journals.of(index_id).newest(name, top[0], seen)
+    if not held:
+        return None
+    if held[0] is not None or len(held) == 1:
+        return versions.parse(held[0])
+    top = versions.parse(held[1])
+    return None if top is None else journals.of(index_id).newest(name, top, seen)
 
 
 def newest(index_id: int, name: str, held: Beside | None) -> int | None:

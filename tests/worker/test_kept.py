@@ -20,7 +20,7 @@ def test_kept_connections_gather_again_too(own):
         first = {who(talk) for talk in talks}
         with asking(talks, "/spin") as last:
             assert until(lambda: halved(last))
-        assert until(lambda: {who(talk) for talk in talks} == first, 3)
+        assert until(lambda: {who(talk) for talk in talks} == first)
         assert {who(talk) for talk in talks} == first  # and so they stay
 
 
@@ -32,7 +32,7 @@ def test_of_three_the_first_has_them_all_again(tmp_path):
         first = {who(talk) for talk in talks}
         with asking(talks, "/spin") as last:
             assert until(lambda: len(set(last)) == 3)
-        assert until(lambda: {who(talk) for talk in talks} == first, 4)
+        assert until(lambda: {who(talk) for talk in talks} == first)
 
 
 class PassingOn(sharing.SharingWorker):

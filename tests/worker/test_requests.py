@@ -120,6 +120,20 @@ def test_fields_of_one_are_not_those_of_another(served):
             assert seen["REMOTE_PORT"] == str(talk.sock.getsockname()[1])
 
 
+def test_request_that_came_before_is_read_anew_where_it_differs(served):
+    """The same bytes over another connection: nothing of the first one's is told again."""
+    ports = set()
+    for _ in range(2):
+        with served.connect() as talk:
+            for tag in (None, '"1"', None):
+                fields = ["User-Agent: again", *([f"If-None-Match: {tag}"] if tag else [])]
+                seen = json.loads(talk.ask(request("/at-once/again", *fields)).body)
+                assert (seen["PATH_INFO"], seen.get("HTTP_IF_NONE_MATCH")) == ("/at-once/again", tag)
+                assert seen["REMOTE_PORT"] == str(talk.sock.getsockname()[1])
+                ports.add(seen["REMOTE_PORT"])
+    assert len(ports) == 2
+
+
 def test_requests_in_one_packet_are_answered_in_order(served):
     """Pipelined (RFC 9112 section 9.3.2): all, one after the other."""
     with served.connect() as talk:

@@ -5,7 +5,8 @@ their costs. Where that passes, each would have passed, one after the other, and
 from the sum; where it does not, the script has charged nothing, and is asked for each alone.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from throttling.lines import Answer, Asking, Line, Outcome, Verb
 
 # Charges of these add up, and what they are told is arithmetic: GCRA, windows; who is banned is charged nothing.
 SUMMABLE = frozenset("gfcx")
+TAKE = Verb.TAKE
 MOST = 1 << 52  # a cost that the script computes with exactly is below
 
 
@@ -26,21 +28,20 @@ class Part(NamedTuple):
     @property
     def is_sum(self) -> bool:
         """Whether it takes for more than one."""
-        return self.times > 1 and self.verb is Verb.TAKE
+        return self.times > 1 and self.verb is TAKE
 
     @property
     def asked(self) -> tuple[Line, ...]:
         """The lines of the one call for all."""
         return _summed(self.lines, self.times) if self.is_sum else self.lines
 
-    def learnt(self, answer: Answer) -> Iterator[Answer]:
+    def learnt(self, answer: Answer) -> list[Answer]:
         """What each is told, one after the other, of the answer to all; of a sum it must be one that passed."""
         if not self.is_sum:
-            yield from [answer] * self.times
-            return
-        each = zip(self.lines, answer.outcomes, strict=True)
-        for outcomes in zip(*[_one_by_one(line, outcome, self.times) for line, outcome in each], strict=True):
-            yield answer._replace(outcomes=outcomes)
+            return [answer] * self.times
+        refused_by, now, each, degraded, beside = answer
+        told = [_one_by_one(line, one, self.times) for line, one in zip(self.lines, each, strict=True)]
+        return [Answer(refused_by, now, outcomes, degraded, beside) for outcomes in zip(*told, strict=True)]
 
 
 Place = int | None  # which part a request belongs to; None: it asks nothing of the script
@@ -71,9 +72,16 @@ def _may_share(asking: Asking, times: int) -> bool:
     if asking.verb is Verb.TEST:
         return True
     # A limit that only watches is charged while it passes: of a sum that does not, nobody knows for how many it would.
-    return asking.verb is Verb.TAKE and all(
-        line.kind in SUMMABLE and line.enforce and line.cost * times < MOST for line in asking.lines
-    )
+    return asking.verb is TAKE and times < _most_together(asking.lines)
+
+
+@lru_cache(maxsize=4_096)
+def _most_together(lines: tuple[Line, ...]) -> float:
+    """How many may take from these lines together, and one more; 0 where none may."""
+    if not all(line.kind in SUMMABLE and line.enforce for line in lines):
+        return 0
+    dearest = max(line.cost for line in lines)
+    return MOST / dearest if dearest else math.inf
 
 
 @lru_cache(maxsize=4_096)

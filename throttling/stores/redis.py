@@ -48,20 +48,25 @@ class RedisStore(Store):
         parts, places = arranged(askings)
         keys = tuple(dict.fromkeys([key for one in askings for key in one.beside]))
         replies, found = self._wire.take_each(client, self._take, parts, keys)
-        told = self._told(client, parts, list(map(parse, replies)))
-        answers = [NOTHING if place is None else next(told[place]) for place in places]
-        return [
-            answer._replace(beside=tuple([found[key] for key in one.beside])) if one.beside else answer
-            for one, answer in zip(askings, answers, strict=True)
-        ]
+        told = self._told(client, parts, [parse(reply) for reply in replies])
+        every = []
+        for one, place in zip(askings, places, strict=True):
+            answer = NOTHING if place is None else next(told[place])
+            if one.beside:
+                refused_by, now, outcomes, degraded, _ = answer
+                answer = Answer(refused_by, now, outcomes, degraded, tuple([found[key] for key in one.beside]))
+            every.append(answer)
+        return every
 
     def _told(self, client: Any, parts: Sequence[Part], answers: Sequence[Answer]) -> list[Iterator[Answer]]:
         """What each of the parts' requests is told; those who do not pass together are asked for each alone."""
+        if not any(answer.refused_by for answer in answers):  # nearly always
+            return [iter(part.learnt(answer)) for part, answer in zip(parts, answers, strict=True)]
         refused = [part.is_sum and bool(answer.refused_by) for part, answer in zip(parts, answers, strict=True)]
         alone = [part._replace(times=1) for part in compress(parts, refused) for _ in range(part.times)]
         replies = map(parse, self._wire.take_each(client, self._take, alone, ())[0] if alone else ())
         return [
-            iter(list(islice(replies, part.times))) if again else part.learnt(answer)
+            iter(list(islice(replies, part.times)) if again else part.learnt(answer))
             for part, answer, again in zip(parts, answers, refused, strict=True)
         ]
 

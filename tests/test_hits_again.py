@@ -1,0 +1,144 @@
+"""A request whose bytes came before: what was found out about it is used as long as it holds, and no longer."""
+
+import copy
+import time
+
+import pytest
+from django.core.handlers.wsgi import WSGIHandler
+from django_redis import get_redis_connection
+
+from pkgindex import nearcache
+from pkgindex.accounts import services as accounts
+from pkgindex.audit.record import SYSTEM
+from pkgindex.catalog import services as catalogue
+from pkgindex.catalog.indexes import forget_index
+from pkgindex.catalog.models import Index
+from pkgindex.catalog.paths import file_path
+from pkgindex.downloads import hits as files
+from pkgindex.downloads import lookup
+from pkgindex.simple import hits as pages
+from tests.support.catalogue import add_wheel
+from tests.support.gateway import ask, environ_of, known, nobody, remembering
+from throttling import plans, services
+from throttling.models import Assignment, Limit, Plan
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PAGE = "/simple/acme/"
+
+
+@pytest.fixture
+def django() -> WSGIHandler:
+    """Django without the short way."""
+    known.clear()
+    return WSGIHandler()
+
+
+@pytest.fixture
+def plan(db) -> Plan:
+    """A wide limit for everybody."""
+    plan = Plan(name="everybody")
+    services.save(plan, actor="test")
+    services.save(Limit(plan=plan, name="day", rate="100000/day calendar"), actor="test")
+    services.save(Assignment(plan=plan, subject="everyone"), actor="test")
+    return plan
+
+
+@pytest.fixture
+def token(people) -> str:
+    """The reader's token, as a header."""
+    return f"Bearer {accounts.issue(SYSTEM, None, people.reader, 'ci', ['read'])[1]}"
+
+
+@pytest.fixture
+def looked(monkeypatch) -> list[str]:
+    """The pages and files that somebody has looked into."""
+    paths = []
+    for way in (pages, files):
+
+        def watched(environ, *more, real=way._found_out):
+            found = real(environ, *more)
+            paths.extend([environ["PATH_INFO"]] if found else [])
+            return found
+
+        monkeypatch.setattr(way, "_found_out", watched)
+    return paths
+
+
+def renew() -> None:
+    """What processes know is read anew, as once a second, and says the same."""
+    for cache in nearcache.every:
+        if isinstance(cache, nearcache.NearCache) and cache is not lookup._files:
+            for key, (_, value) in list(cache._entries.items()):
+                cache._keep(key, time.monotonic() + 60, copy.deepcopy(value))
+
+
+def age_rows() -> None:
+    """As in two seconds."""
+    for key, (_, rows) in list(lookup._files._entries.items()):
+        lookup._files._entries[key] = 0.0, rows
+
+
+@pytest.mark.parametrize("unchanged", [False, True])
+def test_page(django, index, token, plan, looked, unchanged):
+    """A new version, and an index that everybody may read now, are seen."""
+    add_wheel(index)
+    etag = ask(django, environ_of(PAGE, HTTP_AUTHORIZATION=token))[1]["etag"]
+    more = {"HTTP_IF_NONE_MATCH": etag} if unchanged else {}
+    environ = environ_of(PAGE, HTTP_AUTHORIZATION=token, **more)
+    there = ask(remembering(nobody), dict(environ))
+    assert looked.pop() == PAGE
+
+    renew()
+    assert ask(remembering(nobody), dict(environ)) == there
+    assert not looked
+
+    add_wheel(index, version="2.0")
+    newer = ask(remembering(django), dict(environ))
+    assert (newer[0], newer[1]["etag"] == etag) == ("200 OK", False)
+    assert ask(remembering(nobody), dict(environ)) == newer
+
+    Index.objects.update(visibility="public")
+    forget_index(index.pk, index.slug)
+    assert ask(remembering(django), dict(environ))[1]["cache-control"].startswith("public")
+
+
+@pytest.mark.parametrize("end", ["", ".metadata"])
+def test_file(django, index, token, plan, looked, end):
+    """A sender whose downloads are counted from now on, and a file that was deleted, are seen."""
+    file = add_wheel(index)
+    path = f"/{file_path(file.blob_id, file.filename)}{end}"
+    environ = environ_of(path, HTTP_AUTHORIZATION=token)
+    for one in (PAGE, path):
+        ask(django, environ_of(one, HTTP_AUTHORIZATION=token))
+    age_rows()
+    there = ask(remembering(nobody), dict(environ))
+    looked.clear()
+
+    renew()
+    assert ask(remembering(nobody), dict(environ)) == there
+    assert path not in looked
+
+    services.save(Limit(plan=plan, name="width", rate="3 concurrent", scopes="download"), actor="test")
+    plans.reset()
+    plans.look_if_due()
+    assert ("width" in ask(remembering(django), dict(environ))[1]["ratelimit"]) is (not end)
+    assert path in looked
+
+    catalogue.delete_file(SYSTEM, None, file)
+    get_redis_connection("default").delete(*get_redis_connection("default").keys("near:*"))  # as in three seconds
+    age_rows()
+    assert ask(remembering(django), dict(environ))[0].startswith("404")
+
+
+def test_token_that_was_revoked(django, index, token, looked):
+    """It is refused, whatever it has asked for before."""
+    add_wheel(index)
+    environ = environ_of(PAGE, HTTP_AUTHORIZATION=token)
+    ask(django, dict(environ))
+    for _ in range(2):
+        assert ask(remembering(nobody), dict(environ))[0] == "200 OK"
+    assert looked == [PAGE]
+
+    accounts.revoke(SYSTEM, None, accounts.Token.objects.get())
+
+    assert ask(remembering(django), dict(environ))[0].startswith("401")
