@@ -77,13 +77,13 @@ class Known(NamedTuple):
     who: Who
     named: tuple[str, str]  # digest and file name
     rows: Candidates
-    index: IndexView
+    view: IndexView
     snapshot: Snapshot
     found: Bytes
 
     def asked(self, environ: Environ, missing: Missing) -> Bytes | None:
         """What the request asks for; None where something has changed."""
-        if self.rows is not rows_at_hand(*self.named) or self.index is not index_at_hand_by_id(self.index.id, missing):
+        if self.rows is not rows_at_hand(*self.named) or self.view is not index_at_hand_by_id(self.view.id, missing):
             return None
         if self.who is not sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing):
             return None

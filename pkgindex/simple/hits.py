@@ -101,7 +101,7 @@ class Known(NamedTuple):
 
     who: Who
     slug: str
-    index: IndexView
+    view: IndexView
     page: PageKey
     encoding: Encoding
     is_known: bool
@@ -110,7 +110,7 @@ class Known(NamedTuple):
 
     def asked(self, environ: Environ, missing: Missing) -> Page | None:
         """What the request asks for; None where something has changed."""
-        if self.index is not index_at_hand(self.slug, missing) or not plans.is_fresh():
+        if self.view is not index_at_hand(self.slug, missing) or not plans.is_fresh():
             return None
         if self.who is not sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing):
             return None
