@@ -72,10 +72,17 @@ def renew() -> None:
                 cache._keep(key, time.monotonic() + 60, copy.deepcopy(value))
 
 
-def age_rows() -> None:
-    """As in two seconds."""
+def age_rows(seconds: float = 0) -> None:
+    """What is known of files was read long ago, or is good for so many seconds."""
     for key, (_, rows) in list(lookup._files._entries.items()):
-        lookup._files._entries[key] = 0.0, rows
+        lookup._files._entries[key] = time.monotonic() + seconds, rows
+
+
+def forget(pattern: str) -> None:
+    """Redis has lost these keys."""
+    redis = get_redis_connection("default")
+    for key in redis.keys(pattern):
+        redis.delete(key)
 
 
 @pytest.mark.parametrize("unchanged", [False, True])
@@ -118,6 +125,13 @@ def test_file(django, index, token, plan, looked, end):
     assert ask(remembering(nobody), dict(environ)) == there
     assert path not in looked
 
+    # What was just read holds by itself, also where Redis has no versions left.
+    age_rows(seconds=60)
+    forget("page:v:*")
+    assert ask(remembering(nobody), dict(environ)) == there
+    age_rows()
+    assert ask(remembering(django), dict(environ)) == there
+
     services.save(Limit(plan=plan, name="width", rate="3 concurrent", scopes="download"), actor="test")
     plans.reset()
     plans.look_if_due()
@@ -125,7 +139,7 @@ def test_file(django, index, token, plan, looked, end):
     assert path in looked
 
     catalogue.delete_file(SYSTEM, None, file)
-    get_redis_connection("default").delete(*get_redis_connection("default").keys("near:*"))  # as in three seconds
+    forget("near:*")  # as in three seconds
     age_rows()
     assert ask(remembering(django), dict(environ))[0].startswith("404")
 

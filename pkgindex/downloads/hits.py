@@ -17,7 +17,7 @@ from pkgindex.catalog.indexes import index_at_hand_by_id
 from pkgindex.catalog.policy import IndexView
 from pkgindex.downloads import delivery
 from pkgindex.downloads.delivery import CONTENT_TYPE, Asset, BytesMissing
-from pkgindex.downloads.lookup import Candidate, Candidates, file_at_hand, holds, rows_at_hand
+from pkgindex.downloads.lookup import Candidate, Candidates, file_at_hand, holds, old_rows
 from pkgindex.downloads.mirrored import way_for
 from pkgindex.downloads.views import PREFIX, asset_of, named_by, permanent
 from pkgindex.nearcache import Missing
@@ -83,7 +83,7 @@ class Known(NamedTuple):
 
     def asked(self, environ: Environ, missing: Missing) -> Bytes | None:
         """What the request asks for; None where something has changed."""
-        if self.rows is not rows_at_hand(*self.named) or self.view is not index_at_hand_by_id(self.view.id, missing):
+        if self.rows is not old_rows(*self.named) or self.view is not index_at_hand_by_id(self.view.id, missing):
             return None
         if self.who is not sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing):
             return None
@@ -119,7 +119,7 @@ def _found_out(environ: Environ, missing: Missing, same: dict[Any, Any]) -> Byte
     question = Question(sender, scope, costs, resource=path, beside=beside_of(keys))
     found = Bytes(file, asset, question, delivery.goes_by_accel(way, asset), keys)
     if keys and not costs.lease:  # each request has one of its own
-        rows, index = rows_at_hand(digest, filename), index_at_hand_by_id(file.index_id, missing)
+        rows, index = old_rows(digest, filename), index_at_hand_by_id(file.index_id, missing)
         if len(rows) == 1 and index is not None:  # whatever else there is could change too
             same[asked] = Known(who, (digest, filename), rows, index, plans.current(), found)
     return found

@@ -82,9 +82,13 @@ def _key(sha256: str, filename: str) -> str:
     return f"{sha256}:{filename}"
 
 
-def rows_at_hand(sha256: str, filename: str) -> Candidates:
-    """What this process knows of the file, however old: the same object for as long as it is the same."""
-    return _files.lasting(_key(sha256, filename), []) or ()
+def old_rows(sha256: str, filename: str) -> Candidates:
+    """What this process knows of the file and would have to ask `holds` about: the same object while it is the same.
+
+    Nothing where it was just read, which holds by itself.
+    """
+    key = _key(sha256, filename)
+    return () if _files.at_hand(key) else _files.lasting(key, []) or ()
 
 
 def file_at_hand(who: Who, sha256: str, filename: str, missing: Missing) -> tuple[Candidate, tuple[str, ...]] | None:
