@@ -23,7 +23,6 @@ from pkgindex.worker.outgoing import Outgoing
 from pkgindex.worker.sharing import SharingWorker
 
 RECEIVED = 16_384  # bytes read at once; a longer request is not for the loop
-FEW = 4  # connections; whoever opens more, as installers do, leaves no processor idle
 TOGETHER = 64  # requests that share a round trip
 BEAT = 1.0  # seconds between signs of life for the arbiter, which waits `timeout` for one, and between upkeeps
 HOOKS = ("pre_request", "post_request")
@@ -135,7 +134,7 @@ class Worker(SharingWorker):
 
     def _answer(self, conn: Connection, reply: Any) -> None:
         conn.active = time.monotonic()
-        conn.out = Outgoing(head(reply.status, reply.fields), reply.body, crowded=self.nr_conns > FEW)
+        conn.out = Outgoing(head(reply.status, reply.fields), reply.body)
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")

@@ -9,21 +9,13 @@ from pkgindex.sending import Window
 JOINED = 16_384  # bytes; a longer body is not copied behind its head
 PIECE = 1 << 20  # bytes of a file at a time
 TURN = 4  # pieces, if the socket takes them; then other connections have their turn
-# Bytes of a file from which on it is copied. sendfile moves 64 KB at a time, which costs a large one half of its speed;
-# but it takes a third of the kernel's time, of which many have none to spare (docs/decisions/0013).
-LARGE = 2 << 20
 MORE = getattr(socket, "MSG_MORE", 0)  # the head leaves in one packet with the first bytes of its file
-
-_piece = memoryview(bytearray(PIECE))  # one for all: nothing stays in it from one turn to the next
 
 
 class Outgoing:
-    """Head and body. The body is bytes, or a window of a local file, closed in the end.
+    """Head and body. The body is bytes, or a window of a local file, closed in the end."""
 
-    `crowded` says that there are many others: then no file is copied.
-    """
-
-    def __init__(self, head: bytes, body: Iterable[bytes], *, crowded: bool = False) -> None:
+    def __init__(self, head: bytes, body: Iterable[bytes]) -> None:
         self._window: Window | None = body if isinstance(body, Window) else None
         pieces = [head] if self._window else [head, *body]
         if sum(map(len, pieces)) <= JOINED:
@@ -33,7 +25,6 @@ class Outgoing:
         if self._window:
             self._left = self._window.left
             self._offset = os.lseek(self._window.fileno(), 0, os.SEEK_CUR)
-        self._copies = self._left > LARGE and not crowded
 
     def push(self, sock: socket.socket) -> bool:
         """Send what the socket takes; True when all is out. Raises OSError where the client is gone."""
@@ -62,23 +53,15 @@ class Outgoing:
         for _ in range(TURN):
             if not self._left:
                 break
-            offered, count = self._push_piece(sock, window.fileno())
-            if not offered:
+            offered = min(self._left, PIECE)
+            count = os.sendfile(sock.fileno(), window.fileno(), self._offset, offered)
+            if not count:
                 raise OSError("the file is shorter than it was")
             self._offset += count
             self._left -= count
             if count < offered:
                 break
         return self._left == 0
-
-    def _push_piece(self, sock: socket.socket, file: int) -> tuple[int, int]:
-        """How many bytes the socket was offered, and how many it took."""
-        size = min(self._left, PIECE)
-        if not self._copies:
-            count = os.sendfile(sock.fileno(), file, self._offset, size)
-            return size if count else 0, count
-        ready = os.preadv(file, [_piece[:size]], self._offset)
-        return ready, sock.send(_piece[:ready]) if ready else 0
 
     def close(self) -> None:
         """Close the file, which tells those who count how much of it went out."""
