@@ -22,7 +22,7 @@ from django.db import close_old_connections
 from pkgindex import metrics, nearcache
 from pkgindex.downloads import hits as files
 from pkgindex.nearcache import Missing
-from pkgindex.shortway import Application, Asked, Environ, Reply, Start, Way
+from pkgindex.shortway import Application, Asked, Environ, Reply, Start, Way, again
 from pkgindex.simple import hits as pages
 from pkgindex.tally import Tally
 from pkgindex.throttles import HELD
@@ -166,6 +166,9 @@ def _reply(asked: Asked, decision: Decision, environ: Environ) -> Reply | None:
 
 
 def _asked(environ: Environ, missing: Missing) -> Asked | None:
+    before = again(environ, missing)
+    if before is not None:
+        return before
     for way in WAYS:
         asked = way(environ, missing)
         if asked is not None:

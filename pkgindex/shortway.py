@@ -60,6 +60,13 @@ class Asked(Protocol):
         """The answer; None where Django must answer."""
 
 
+class Known(Protocol):
+    """What a way has found out about a request, and what that was concluded from."""
+
+    def asked(self, environ: Environ, missing: Missing) -> Asked | None:
+        """What the same request asks for; None where something has changed, or is not known any more."""
+
+
 Way = Callable[[Environ, Missing], Asked | None]
 V = TypeVar("V")
 
@@ -78,13 +85,16 @@ def of_fields(environ: Environ, find: Callable[[Environ], V]) -> V:
     return found
 
 
-def of_same(environ: Environ) -> dict[Any, Any]:
-    """What was found out about requests with the same bytes, for whoever sees to it that it still holds.
+def remember(environ: Environ, known: Known) -> None:
+    """Keep what was found out about a request for the next one with the same bytes."""
+    if SAME in environ:
+        environ[SAME][Known] = known
 
-    May be added to; of a request that nobody recognises it is lost.
-    """
-    same: dict[Any, Any] | None = environ.get(SAME)
-    return {} if same is None else same
+
+def again(environ: Environ, missing: Missing) -> Asked | None:
+    """What the request asks for, where one with the same bytes came before and nothing has changed."""
+    known: Known | None = environ[SAME].get(Known) if SAME in environ else None
+    return known.asked(environ, missing) if known else None
 
 
 def is_plain(environ: Environ, methods: frozenset[str]) -> bool:

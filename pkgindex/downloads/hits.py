@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from functools import lru_cache, partial
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pkgindex.accounts.identity import sender_at_hand
 from pkgindex.accounts.roles import ANONYMOUS, Visibility, Who
@@ -22,7 +22,7 @@ from pkgindex.downloads.mirrored import way_for
 from pkgindex.downloads.views import PREFIX, asset_of, named_by, permanent
 from pkgindex.nearcache import Missing
 from pkgindex.sending import BLOCK_BYTES, Window
-from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, of_fields, of_same, sender_of
+from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, of_fields, remember, sender_of
 from pkgindex.throttles import beside_of
 from pkgindex.worker import FIELDS, TAGS
 from throttling import bandwidth, headers, leases, plans
@@ -82,7 +82,7 @@ class Known(NamedTuple):
     found: Bytes
 
     def asked(self, environ: Environ, missing: Missing) -> Bytes | None:
-        """What the request asks for; None where something has changed."""
+        """See `pkgindex.shortway.Known`."""
         if self.rows is not old_rows(*self.named) or self.view is not index_at_hand_by_id(self.view.id, missing):
             return None
         if self.who is not sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing):
@@ -92,12 +92,6 @@ class Known(NamedTuple):
 
 def asked(environ: Environ, missing: Missing) -> Bytes | None:
     """What the request asks for; None where Django must answer, unless what is `missing` helps."""
-    same = of_same(environ)
-    known: Known | None = same.get(asked)
-    return (known and known.asked(environ, missing)) or _found_out(environ, missing, same)
-
-
-def _found_out(environ: Environ, missing: Missing, same: dict[Any, Any]) -> Bytes | None:
     path: str = environ["PATH_INFO"]
     named = named_by(path, len(PREFIX)) if path.startswith(PREFIX) and path.isascii() else None
     if named is None or environ.get(TAGS) or of_fields(environ, _is_conditional) or not is_plain(environ, METHODS):
@@ -121,7 +115,7 @@ def _found_out(environ: Environ, missing: Missing, same: dict[Any, Any]) -> Byte
     if keys and not costs.lease:  # each request has one of its own
         rows, index = old_rows(digest, filename), index_at_hand_by_id(file.index_id, missing)
         if len(rows) == 1 and index is not None:  # whatever else there is could change too
-            same[asked] = Known(who, (digest, filename), rows, index, plans.current(), found)
+            remember(environ, Known(who, (digest, filename), rows, index, plans.current(), found))
     return found
 
 

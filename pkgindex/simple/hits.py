@@ -4,7 +4,7 @@ import io
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.utils.http import parse_etags
 
@@ -18,7 +18,7 @@ from pkgindex.errors import ServiceError
 from pkgindex.nearcache import Missing
 from pkgindex.reading import page_fields
 from pkgindex.sending import BLOCK_BYTES, Window
-from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, of_fields, of_same, sender_of
+from pkgindex.shortway import Environ, Fields, Reply, file_body, framed, is_plain, of_fields, remember, sender_of
 from pkgindex.simple import pagecache
 from pkgindex.simple.lru import Ready
 from pkgindex.simple.negotiate import OFFERS, Encoding, choose_encoding, choose_type, full_type
@@ -109,7 +109,7 @@ class Known(NamedTuple):
     fixed: Fields
 
     def asked(self, environ: Environ, missing: Missing) -> Page | None:
-        """What the request asks for; None where something has changed."""
+        """See `pkgindex.shortway.Known`."""
         if self.view is not index_at_hand(self.slug, missing) or not plans.is_fresh():
             return None
         if self.who is not sender_at_hand(environ.get("HTTP_AUTHORIZATION", ""), missing):
@@ -122,12 +122,6 @@ class Known(NamedTuple):
 
 def asked(environ: Environ, missing: Missing) -> Page | Absent | None:
     """What the request asks for; None where Django must answer, unless what is `missing` helps."""
-    same = of_same(environ)
-    known: Known | None = same.get(asked)
-    return (known and known.asked(environ, missing)) or _found_out(environ, missing, same)
-
-
-def _found_out(environ: Environ, missing: Missing, same: dict[Any, Any]) -> Page | Absent | None:
     path = environ["PATH_INFO"]
     place = PATH.match(path)
     if place is None or not is_plain(environ, METHODS):
@@ -153,7 +147,7 @@ def _found_out(environ: Environ, missing: Missing, same: dict[Any, Any]) -> Page
     fixed = _fixed(index.visibility, environ["wsgi.url_scheme"], None if known else wanted)
     verb, beside = Verb.TEST if known else Verb.TAKE, beside_of(page.version_keys)
     question = Question(sender_of(environ, who), SCOPE, resource=path, beside=beside, verb=verb)
-    same[asked] = Known(who, slug, index, page, wanted[1], known, question, fixed)
+    remember(environ, Known(who, slug, index, page, wanted[1], known, question, fixed))
     return Page(page, ready, question, fixed, known)
 
 

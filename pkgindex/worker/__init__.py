@@ -14,7 +14,7 @@ DECIDED = "pkgindex.decided"
 FIELDS = "pkgindex.fields"
 TAGS = "HTTP_IF_NONE_MATCH"  # which is another for every page that a client knows.
 
-# And what anybody has found out about requests that have all bytes in common.
+# And what anybody has found out about requests that have all bytes in common: a dictionary, by whoever that was.
 SAME = "pkgindex.same"
 
 LINES = {200: "200 OK", 304: "304 Not Modified", 404: "404 Not Found"}

@@ -16,8 +16,7 @@ from pkgindex.hits import Hits
 from pkgindex.simple import pagecache
 from tests.support.catalogue import add_wheel
 from tests.support.gateway import ask, environ_of, left_after, nobody, worker
-from throttling import services
-from throttling.models import Assignment, Limit, Plan
+from tests.support.plans import limit_everybody
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NONE = "/simple/none/"
@@ -34,10 +33,7 @@ def django(public) -> WSGIHandler:
 @pytest.fixture
 def limited(db) -> None:
     """A wide limit for everybody."""
-    plan = Plan(name="everybody")
-    services.save(plan, actor="test")
-    services.save(Limit(plan=plan, name="day", rate="100000/day calendar"), actor="test")
-    services.save(Assignment(plan=plan, subject="everyone"), actor="test")
+    limit_everybody(day="100000/day calendar")
 
 
 REQUESTS = {

@@ -18,8 +18,8 @@ from pkgindex.simple.pagecache import PageKey
 from pkgindex.simple.serialize import Format
 from tests.support.catalogue import add_wheel
 from tests.support.gateway import ask, environ_of, left_after, nobody
-from throttling import services
-from throttling.models import Assignment, Limit, Plan
+from tests.support.plans import limit_everybody
+from throttling.models import Plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/simple/acme/"
@@ -37,12 +37,7 @@ def django() -> WSGIHandler:
 @pytest.fixture
 def limited(db) -> Plan:
     """Wide limits for everybody."""
-    plan = Plan(name="everybody")
-    services.save(plan, actor="test")
-    for name, rate in {"burst": "1000/second", "day": "100000/day calendar"}.items():
-        services.save(Limit(plan=plan, name=name, rate=rate), actor="test")
-    services.save(Assignment(plan=plan, subject="everyone"), actor="test")
-    return plan
+    return limit_everybody(burst="1000/second", day="100000/day calendar")
 
 
 @pytest.fixture
@@ -180,10 +175,7 @@ def test_page_that_the_client_has_is_charged_when_it_changed(django, public, lim
 
 def test_refusal_is_charged_and_told_once(django, public, gate):
     """What is above a limit is refused as Django refuses it, and one request is one refusal."""
-    plan = Plan(name="narrow")
-    services.save(plan, actor="test")
-    services.save(Limit(plan=plan, name="few", rate="3/hour fixed"), actor="test")
-    services.save(Assignment(plan=plan, subject="everyone"), actor="test")
+    limit_everybody(few="3/hour fixed")
     application = gate(django)
     ask(django, environ_of(PAGE))
 

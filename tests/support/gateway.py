@@ -77,11 +77,13 @@ def remembering(django: Any) -> Any:
     """Our worker, which knows requests by their bytes."""
     inner = worker(django)
 
-    def ask_again(environ: dict[str, Any], start_response: Any) -> Any:
-        said = frozenset((name, value) for name, value in environ.items() if isinstance(value, str))
-        return inner(environ | {SAME: known.setdefault(said, {})}, start_response)
+    return lambda environ, start_response: inner(environ | {SAME: found_out(environ)}, start_response)
 
-    return ask_again
+
+def found_out(environ: dict[str, Any]) -> dict[Any, Any]:
+    """What was found out about requests like this."""
+    said = frozenset((name, value) for name, value in environ.items() if isinstance(value, str))
+    return known.setdefault(said, {})
 
 
 known: dict[Any, dict[Any, Any]] = {}  # what was found out about each request
