@@ -8,7 +8,7 @@ from throttling.rates import Limit, Mode, Rate, Strategy, Unit
 
 WARN_AT = 0.8
 LONG = 3_600_000_000  # us
-GCRA, STORAGE = Strategy.GCRA, Unit.STORAGE
+GCRA, STORAGE = Strategy.GCRA, Unit.STORAGE  # looking up an enumeration's member costs more than comparing it
 
 
 class Charge(NamedTuple):
@@ -45,23 +45,13 @@ class Result(NamedTuple):
 
     @property
     def remaining(self) -> int:
-        """How much passes before the limit refuses; 0 means that the next unit is refused."""
+        """See the function."""
         return remaining(self.limit.rate, self.outcome)
 
     @property
     def used(self) -> int:
-        """How much of the quota is in use."""
+        """See the function."""
         return used(self.limit.rate, self.outcome)
-
-    @property
-    def more_in(self) -> int | None:
-        """Time until there is more than now; None where waiting does not help."""
-        return more_in(self.limit.rate, self.outcome)
-
-    @property
-    def nearly_used(self) -> bool:
-        """True from 80 % on of a quota that people plan with: hours, days, months, bytes kept."""
-        return nearly_used(self.limit, self.outcome)
 
     def used_up_in(self, window: int) -> int | None:
         """Forecast: at the pace of the current window of `window` us, when the quota will be used up; None: not in it.
@@ -76,19 +66,19 @@ class Result(NamedTuple):
 
 
 def remaining(rate: Rate, outcome: Outcome) -> int:
-    """See Result."""
+    """How much passes before the limit refuses; 0 means that the next unit is refused."""
     if rate.strategy is GCRA:
         return rate.units_in(rate.tau + rate.max_delay - outcome.level)
     return max(0, rate.quota - outcome.level)
 
 
 def used(rate: Rate, outcome: Outcome) -> int:
-    """See Result."""
+    """How much of the quota is in use."""
     return max(0, rate.bucket - min(remaining(rate, outcome), rate.bucket))
 
 
 def more_in(rate: Rate, outcome: Outcome) -> int | None:
-    """See Result."""
+    """Microseconds until there is more than now; None where waiting does not help."""
     if outcome.refused:
         return outcome.wait if outcome.wait >= 0 else None
     if rate.strategy is GCRA:
@@ -96,9 +86,8 @@ def more_in(rate: Rate, outcome: Outcome) -> int | None:
     return outcome.reset if outcome.reset >= 0 else None
 
 
-def nearly_used(limit: Limit, outcome: Outcome) -> bool:
-    """See Result."""
-    rate = limit.rate
+def nearly_used(rate: Rate, outcome: Outcome) -> bool:
+    """True from 80 % on of a quota that people plan with: hours, days, months, bytes kept."""
     long = rate.period == 0 or rate.period >= LONG or rate.unit is STORAGE
     return long and used(rate, outcome) >= WARN_AT * rate.bucket
 

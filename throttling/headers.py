@@ -31,7 +31,7 @@ def fields(decision: Decision) -> dict[str, str]:
         if limit is not None and limit.mode is ENFORCE:
             policies.append(policy(limit, charge.subject))
             states.append(state(limit, outcome))
-            if nearly_used(limit, outcome):
+            if nearly_used(limit.rate, outcome):
                 warnings.append(warning(Result(limit, charge.subject, charge.cost, outcome)))
     if not states:
         return {}
