@@ -123,6 +123,8 @@ def test_file(django, index, token, plan, end):
     services.save(Limit(plan=plan, name="width", rate="3 concurrent", scopes="download"), actor="test")
     plans.reset()
     plans.look_if_due()
+    ask(django, environ_of(PAGE, HTTP_AUTHORIZATION=token))
+    age_rows()
     assert ("width" in ask(remembering(django), dict(environ))[1]["ratelimit"]) is (not end)
 
     catalogue.delete_file(SYSTEM, None, file)
